@@ -1,0 +1,213 @@
+"""The whole error tree, by what an error means to the caller.
+
+Every error has a stable kebab-case `code`, a one-line message, data fields in `payload` and, where it
+helps, a `hint` that says what to do. HTTP statuses live in `web.errors`, exit codes in `cli`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+
+class EntrepotError(Exception):
+    """Base of all errors that a caller is told about.
+
+    Args:
+        message: one line, for a person.
+        hint: what to do about it, where there is something to do.
+        payload: JSON values that a program may want (names, versions, limits).
+    """
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str | None = None, **payload: object) -> None:
+        self.message = " ".join(message.split())
+        self.hint = hint
+        self.payload: dict[str, object] = payload
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def as_json(self) -> dict[str, object]:
+        """The body that the API answers: `code`, `error`, `hint`, `payload`."""
+        return {"code": self.code, "error": self.message, "hint": self.hint, "payload": self.payload or None}
+
+
+class NotFound(EntrepotError):
+    """The thing asked for does not exist."""
+
+    code = "not-found"
+
+
+class RepositoryNotFound(NotFound):
+    code = "repository-not-found"
+
+
+class SourceNotFound(NotFound):
+    code = "source-not-found"
+
+
+class PackageNotFound(NotFound):
+    code = "package-not-found"
+
+
+class FileNotListed(NotFound):
+    """No file of that name is visible in that repository at that snapshot."""
+
+    code = "file-not-listed"
+
+
+class SnapshotNotFound(NotFound):
+    code = "snapshot-not-found"
+
+
+class JobNotFound(NotFound):
+    code = "job-not-found"
+
+
+class Conflict(EntrepotError):
+    """The request is sound but collides with what is there."""
+
+    code = "conflict"
+
+
+class NameTaken(Conflict):
+    code = "name-taken"
+
+
+class FileExists(Conflict):
+    code = "file-exists"
+
+
+class SourceInUse(Conflict):
+    code = "source-in-use"
+
+
+class AlreadySubscribed(Conflict):
+    code = "already-subscribed"
+
+
+class SyncRunning(Conflict):
+    code = "sync-running"
+
+
+class ServerRunning(Conflict):
+    code = "server-running"
+
+
+class Invalid(EntrepotError):
+    """The request itself is wrong; repeating it will not help."""
+
+    code = "invalid"
+
+
+class InvalidName(Invalid):
+    code = "invalid-name"
+
+
+class InvalidArchive(Invalid):
+    code = "invalid-archive"
+
+
+class InvalidSnapshot(Invalid):
+    code = "invalid-snapshot"
+
+
+class InvalidSettings(Invalid):
+    code = "invalid-settings"
+
+
+class WrongType(Invalid):
+    code = "wrong-type"
+
+
+class TooLarge(Invalid):
+    code = "too-large"
+
+
+class SchemaMismatch(Invalid):
+    """The database has another schema than this version of the program."""
+
+    code = "schema-mismatch"
+
+
+class InvalidBatch(Invalid):
+    """Several faults of one request, reported together; nothing of the request was done.
+
+    `payload["faults"]` lists each as `{"subject", "code", "error", "hint"}`.
+    """
+
+    code = "invalid-batch"
+
+    @classmethod
+    def of(cls, faults: Sequence[tuple[str, EntrepotError]]) -> EntrepotError:
+        """One error for all of `faults` (subject, error); a single fault is returned as it is."""
+        if len(faults) == 1:
+            return faults[0][1]
+        rows = [{"subject": s, **{k: v for k, v in e.as_json().items() if k != "payload"}} for s, e in faults]
+        lines = "; ".join(f"{subject}: {error.message}" for subject, error in faults)
+        return cls(f"{len(faults)} faults, nothing was changed: {lines}", faults=rows)
+
+
+class Unauthenticated(EntrepotError):
+    code = "unauthenticated"
+
+
+class Forbidden(EntrepotError):
+    code = "forbidden"
+
+
+class NotAcceptable(EntrepotError):
+    code = "not-acceptable"
+
+
+class RangeNotSatisfiable(EntrepotError):
+    code = "range-not-satisfiable"
+
+
+class UpstreamUnavailable(EntrepotError):
+    """The upstream does not answer, or answers with a server error: worth trying again."""
+
+    code = "upstream-unavailable"
+
+
+class UpstreamInvalid(EntrepotError):
+    """The upstream answered with something that can't be right: an unreadable index, a wrong hash."""
+
+    code = "upstream-invalid"
+
+
+class HashMismatch(UpstreamInvalid):
+    code = "hash-mismatch"
+
+
+class UpstreamLacksFile(UpstreamInvalid):
+    """A listed file that the upstream says it does not have."""
+
+    code = "upstream-lacks-file"
+
+
+class ServerUnreachable(EntrepotError):
+    """The command line could not reach the server that it was told to use."""
+
+    code = "server-unreachable"
+
+
+KINDS: Mapping[str, type[EntrepotError]] = {
+    cls.__name__: cls
+    for cls in (
+        NotFound,
+        Conflict,
+        Invalid,
+        Unauthenticated,
+        Forbidden,
+        NotAcceptable,
+        RangeNotSatisfiable,
+        UpstreamUnavailable,
+        UpstreamInvalid,
+        ServerUnreachable,
+    )
+}
+"""The kinds, by meaning; every other error is a leaf of one of them."""

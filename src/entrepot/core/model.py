@@ -1,0 +1,175 @@
+"""The nouns of the system as frozen values, and the rules for their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import NewType
+
+from entrepot.core.errors import InvalidName
+
+PackageName = NewType("PackageName", str)
+"""A package's name in the normal form of its ecosystem (R: as it is; Python: PEP 503)."""
+Sha256 = NewType("Sha256", str)
+"""64 lower-case hexadecimal digits."""
+TransactionId = NewType("TransactionId", int)
+"""Position in the one sequence of transactions of the installation; the first is 1."""
+
+FOREVER = TransactionId(2**62)
+"""End of an interval that has not ended."""
+
+
+class RepositoryType(StrEnum):
+    R = "r"
+    BIOCONDUCTOR = "bioconductor"
+    PYTHON = "python"
+
+
+class Ecosystem(StrEnum):
+    """Protocol and formats of a source's files."""
+
+    CRAN = "cran"
+    BIOCONDUCTOR = "bioconductor"
+    PYPI = "pypi"
+
+
+class SourceType(StrEnum):
+    CRAN = "cran"
+    CRAN_SNAPSHOT = "cran-snapshot"
+    CURATED_CRAN = "curated-cran"
+    BIOCONDUCTOR = "bioconductor"
+    PYPI = "pypi"
+    CURATED_PYPI = "curated-pypi"
+    LOCAL = "local"
+    LOCAL_PYTHON = "local-python"
+    GIT = "git"
+    GIT_PYTHON = "git-python"
+
+
+SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
+    RepositoryType.R: frozenset(
+        {
+            SourceType.CRAN,
+            SourceType.CRAN_SNAPSHOT,
+            SourceType.CURATED_CRAN,
+            SourceType.BIOCONDUCTOR,
+            SourceType.LOCAL,
+            SourceType.GIT,
+        }
+    ),
+    RepositoryType.BIOCONDUCTOR: frozenset({SourceType.BIOCONDUCTOR}),
+    RepositoryType.PYTHON: frozenset(
+        {SourceType.PYPI, SourceType.CURATED_PYPI, SourceType.LOCAL_PYTHON, SourceType.GIT_PYTHON}
+    ),
+}
+"""Which sources a repository of a type may subscribe to."""
+
+
+class FileStatus(StrEnum):
+    CURRENT = "current"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Files from one place. `synced_from` is when the newest successful sync of a mirror began (UTC)."""
+
+    id: int
+    name: str
+    type: SourceType
+    created: datetime
+    is_mirror: bool
+    synced_from: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """What a client points at."""
+
+    id: int
+    name: str
+    type: RepositoryType
+    description: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """Repository -> source at a position, in the half-open interval of transactions [since, until)."""
+
+    repository_id: int
+    source_id: int
+    position: int
+    since: TransactionId
+    until: TransactionId
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One downloadable archive.
+
+    `fields` is what its index entry says besides name, version and hashes, in the ecosystem's own text form
+    (R: DCF lines); None as long as nobody read its metadata. `md5` and `sha256` are None where unknown.
+    `sha256_since` is the first transaction of its source whose indexes tell the SHA-256.
+    """
+
+    id: int
+    source_id: int
+    package: PackageName
+    version: str
+    name: str
+    size: int | None
+    md5: str | None
+    sha256: Sha256 | None
+    sha256_since: TransactionId | None
+    published: datetime | None
+    fields: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file as one snapshot shows it: the file and whether it is current or archived there."""
+
+    file: File
+    status: FileStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One recorded change to a source or to a repository's subscriptions.
+
+    `day` is the UTC day that the change belongs to: for a mirror the day that its upstream gives it.
+    """
+
+    id: TransactionId
+    time: datetime
+    day: date
+    source_id: int | None
+    repository_id: int | None
+    actor: str
+    message: str
+
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+RESERVED_REPOSITORY_NAMES = frozenset(
+    {"upload", "metrics", "static", "client", "api", "repos", "sources", "packages", "docs", "ui", "favicon.ico"}
+)
+
+
+def check_name(name: str, *, what: str) -> str:
+    """`name` if it may name a repository or a source; `what` is the word for it in the message.
+
+    Raises:
+        InvalidName: not 1-100 letters, digits, `.`, `_`, `-` with a letter or digit at both ends, or reserved.
+    """
+    if not _NAME.fullmatch(name) or name.startswith("__") or ".." in name:
+        raise InvalidName(
+            f"{name!r} can't name a {what}",
+            hint="use 1 to 100 letters, digits, '.', '_' or '-', beginning and ending with a letter or digit",
+            name=name,
+        )
+    if what == "repository" and name.lower() in RESERVED_REPOSITORY_NAMES:
+        raise InvalidName(f"{name!r} is a reserved name", hint="choose another name", name=name)
+    return name
