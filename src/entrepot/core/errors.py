@@ -111,10 +111,6 @@ class InvalidArchive(Invalid):
     code = "invalid-archive"
 
 
-class InvalidSnapshot(Invalid):
-    code = "invalid-snapshot"
-
-
 class InvalidSettings(Invalid):
     code = "invalid-settings"
 

@@ -1,0 +1,90 @@
+"""`App`: the database, the store, the way out and the clock, opened once; nothing else builds these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+from entrepot import __version__
+from entrepot.core.errors import InvalidSettings
+from entrepot.db import migrate as db_migrate
+from entrepot.db.engine import Database
+from entrepot.documents import Documents
+from entrepot.fetch import Fetch, Flights
+from entrepot.settings import Settings, describe
+from entrepot.storage import Storage
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What every operation works with. `clock` tells the time in UTC."""
+
+    settings: Settings
+    db: Database
+    storage: Storage
+    fetch: Fetch
+    flights: Flights
+    documents: Documents
+    clock: Clock
+
+    def today(self) -> date:
+        """The UTC day now."""
+        return self.clock().date()
+
+    def close(self) -> None:
+        self.flights.close()
+        self.fetch.close()
+        self.db.close()
+
+
+def open_app(settings: Settings, clock: Clock = system_clock) -> App:
+    """Open everything that `settings` name; an empty database gets its tables.
+
+    Raises:
+        InvalidSettings: the data folder, the database or the store can't be used.
+        SchemaMismatch: the database has another schema and is not ours to change unasked.
+    """
+    data_dir = settings.server.data_dir
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        (data_dir / "tmp").mkdir(exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings(
+            f"the data folder {data_dir} can't be used: {error.strerror}", hint="set [server] data_dir"
+        ) from error
+    db = Database(settings.database_url)
+    try:
+        db.check()
+        db_migrate.prepare(db)
+        return App(
+            settings=settings,
+            db=db,
+            storage=Storage.open(settings.storage_url),
+            fetch=Fetch(),
+            flights=Flights(data_dir / "tmp"),
+            documents=Documents(data_dir / "cache" / "indexes", version=__version__),
+            clock=clock,
+        )
+    except BaseException:
+        db.close()
+        raise
+
+
+def migrate(settings: Settings) -> str:
+    """Bring the database's schema up to date; one line that says what was done."""
+    settings.server.data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    db = Database(settings.database_url)
+    try:
+        db.check()
+        before, after = db_migrate.upgrade(db)
+    finally:
+        db.close()
+    where = describe(settings)["database"]["url"]
+    return f"{where}: schema {after} already" if before == after else f"{where}: schema {before or 'none'} -> {after}"

@@ -1,0 +1,176 @@
+"""Flags: the persistent ones that every command takes, lists, and Cobra's ways to write a flag."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from entrepot.cli.session import OutputFormat, Session
+from entrepot.core.errors import Invalid
+
+SHARED_PANEL = "Flags of every command"
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        "-a",
+        metavar="URL",
+        help="Server to use; else ENTREPOT_ADDRESS or PACKAGEMANAGER_ADDRESS; without either, this machine's.",
+        rich_help_panel=SHARED_PANEL,
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        metavar="TOKEN",
+        help="Token for that server; else ENTREPOT_TOKEN or PACKAGEMANAGER_TOKEN.",
+        rich_help_panel=SHARED_PANEL,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="Configuration file of this machine's server; else ENTREPOT_CONFIG.",
+        rich_help_panel=SHARED_PANEL,
+    ),
+]
+Insecure = Annotated[
+    bool | None,
+    typer.Option(
+        "--insecure-ssl-skip-verify", help="Don't check the server's certificate.", rich_help_panel=SHARED_PANEL
+    ),
+]
+Output = Annotated[
+    OutputFormat | None,
+    typer.Option(
+        "--output-format",
+        "-o",
+        metavar="human|json",
+        case_sensitive=False,
+        help="Form of the output (default: human).",
+        rich_help_panel=SHARED_PANEL,
+    ),
+]
+Verbose = Annotated[
+    bool | None,
+    typer.Option(
+        "--verbose", "-v", help="More about what happens, on standard error.", rich_help_panel=SHARED_PANEL
+    ),
+]
+
+SHARED: dict[str, Any] = {
+    "address": Address,
+    "token": Token,
+    "config": Config,
+    "insecure": Insecure,
+    "output_format": Output,
+    "verbose": Verbose,
+}
+"""The persistent flags: field of the session -> annotation."""
+
+
+class UsageFault(Invalid):
+    """The command line itself is wrong."""
+
+    code = "usage"
+
+
+def with_session(function: Callable[..., None]) -> Callable[..., None]:
+    """`function(session, ...)` as a Typer command that also takes the persistent flags.
+
+    The flags given to a command win over those given before it.
+    """
+    signature = inspect.signature(function, eval_str=True)
+    own = list(signature.parameters.values())[1:]
+
+    @functools.wraps(function)
+    def command(ctx: typer.Context, **values: Any) -> None:
+        session = ctx.ensure_object(Session)
+        session.update({name: values.pop(name) for name in SHARED})
+        if not ctx.resilient_parsing:
+            function(session, **values)
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    shared = [inspect.Parameter(name, keyword, default=None, annotation=kind) for name, kind in SHARED.items()]
+    parameters = [context, *own, *shared]
+    command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    vars(command)["__signature__"] = signature.replace(parameters=parameters)
+    return command
+
+
+def split_list(values: Iterable[str] | None) -> list[str]:
+    """The entries of a list flag: given once with commas, or repeatedly; a quoted entry may hold a comma."""
+    rows = csv.reader(values or [], skipinitialspace=True)
+    return [entry.strip() for row in rows for entry in row if entry.strip()]
+
+
+class Command(TyperCommand):
+    """A command whose flags may be written in Cobra's ways."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, from_cobra(self.get_params(ctx), args))
+
+
+class Group(TyperGroup):
+    """A verb with nouns, whose own flags may be written in Cobra's ways."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, from_cobra(self.get_params(ctx), args))
+
+
+_TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+
+
+def from_cobra(options: Sequence[Any], args: Sequence[str]) -> list[str]:
+    """`args` with `--flag=true|false` and `-f=value` written in the way that Typer reads.
+
+    Stops at the first word that is not a flag: the name of a command.
+
+    Raises:
+        UsageFault: a boolean flag has another value.
+    """
+    by_name = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
+    pieces: list[tuple[object, list[str]]] = []
+    position = 0
+    while position < len(args) and args[position].startswith("-") and args[position] not in ("-", "--"):
+        word, (name, equals, value) = args[position], args[position].partition("=")
+        option = by_name.get(name)
+        length = 1
+        if option is None or not equals:
+            takes_next = option is not None and not getattr(option, "is_flag", False)
+            length = 2 if takes_next else 1
+            pieces.append((option, list(args[position : position + length])))
+        elif option.is_flag:
+            pieces = _set_flag(pieces, option, name, value)
+        else:
+            pieces.append((option, [word] if name.startswith("--") else [name, value]))
+        position += length
+    return [word for _, words in pieces for word in words] + list(args[position:])
+
+
+def _set_flag(
+    pieces: list[tuple[object, list[str]]], option: Any, name: str, value: str
+) -> list[tuple[object, list[str]]]:
+    """`pieces` with the flag on or off; the last mention of a flag wins."""
+    truth = _TRUTH.get(value.lower())
+    if truth is None:
+        raise UsageFault(f"'{name}' is either true or false, not '{value}'")
+    others = [piece for piece in pieces if piece[0] is not option]
+    if name in option.secondary_opts:
+        truth = not truth
+    if truth:
+        return [*others, (option, [option.opts[0]])]
+    return [*others, (option, list(option.secondary_opts[:1]))]

@@ -1,0 +1,502 @@
+"""Typed client of the JSON API: one method per row of `docs/api.md`, synchronous, over urllib3."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, TypedDict, cast
+from urllib.parse import quote, urlencode
+
+import urllib3
+from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
+
+from entrepot.core.errors import EntrepotError, Invalid, InvalidName, ServerUnreachable
+
+log = logging.getLogger(__name__)
+
+PAGE_LIMIT = 1000
+"""The most rows that the server sends in one answer."""
+_BLOCK = 256 * 1024
+_UPLOAD_TIMEOUT = 900.0
+_HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
+
+
+class Repository(TypedDict):
+    id: int
+    name: str
+    type: str
+    description: str
+    auth: bool
+    created: str
+    sources: list[str]
+    transaction: int | None
+
+
+class Fault(TypedDict):
+    code: str
+    error: str
+    hint: str | None
+
+
+class Sync(TypedDict):
+    state: Literal["never", "ok", "failed", "running"]
+    last_success: str | None
+    error: Fault | str | None
+    next_try: str | None
+    job: int | None
+
+
+class Source(TypedDict):
+    id: int
+    name: str
+    type: str
+    created: str
+    mirror: bool
+    packages: int
+    transaction: int | None
+    upstream: str | None
+    sync: Sync | None
+
+
+class Change(TypedDict):
+    change: Literal["added", "updated", "archived", "removed"]
+    name: str
+    version: str
+    previous: str | None
+
+
+class Outcome(TypedDict):
+    """What a change of a source's packages did."""
+
+    transaction: int | None
+    changes: list[Change]
+
+
+class Progress(TypedDict):
+    step: str
+    done: int
+    total: int | None
+
+
+class Job(TypedDict):
+    id: int
+    kind: str
+    source: str | None
+    state: Literal["queued", "running", "done", "failed"]
+    progress: Progress | None
+    message: str | None
+    error: Fault | None
+    result: dict[str, Any] | None
+    created: str
+    started: str | None
+    finished: str | None
+
+
+class Page(NamedTuple):
+    """Some rows, and the number of all rows that match."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+class ApiError(EntrepotError):
+    """An error that the server answered; `status` is the HTTP status, None for the error of a job."""
+
+    def __init__(
+        self, message: str, *, code: str, status: int | None, hint: str | None = None, payload: object = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        vars(self)["code"] = code  # the server's word, so it belongs to the instance
+        self.status = status
+        self.payload = payload if isinstance(payload, dict) else {} if payload is None else {"value": payload}
+
+    @classmethod
+    def of_job(cls, job: Job) -> ApiError:
+        """The error of a job that failed."""
+        fault = job["error"] or Fault(code="error", error=job["message"] or "no reason was given", hint=None)
+        payload = {"job": job["id"], "source": job["source"]}
+        message = f"{job['kind']} of '{job['source']}' failed: {fault['error']}"
+        return cls(message, code=fault["code"], status=None, hint=fault["hint"], payload=payload)
+
+
+class Client:
+    """Speaks to one server.
+
+    Args:
+        address: `http[s]://host[:port][/prefix]`.
+        token: sent as a bearer token where it is given.
+        insecure: does not check the server's certificate.
+        timeout: seconds without a byte from the server after which a request fails (an upload may take longer).
+
+    Every method raises `ApiError` for an error that the server answers and `ServerUnreachable` for none.
+    """
+
+    def __init__(
+        self, address: str, *, token: str | None = None, insecure: bool = False, timeout: float = 60.0
+    ) -> None:
+        self.address = _checked_address(address)
+        self._headers = {"Accept": "application/json", "User-Agent": "entrepot"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._timeout = timeout
+        self._pool = urllib3.PoolManager(cert_reqs="CERT_NONE" if insecure else "CERT_REQUIRED")
+        if insecure:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
+    # Repositories
+
+    def status(self) -> dict[str, Any]:
+        return cast(dict[str, Any], self._call("GET", "/status"))
+
+    def list_repositories(self) -> list[Repository]:
+        return cast(list[Repository], self._all("/repos"))
+
+    def create_repository(
+        self, name: str, *, type: str = "r", description: str = "", succeed_on_existing: bool = False
+    ) -> Repository:
+        body = {"name": name, "type": type, "description": description, "succeed_on_existing": succeed_on_existing}
+        return cast(Repository, self._call("POST", "/repos", body=body))
+
+    def repository(self, repo: str) -> Repository:
+        return cast(Repository, self._call("GET", f"/repos/{_part(repo)}"))
+
+    def edit_repository(self, repo: str, *, name: str | None = None, description: str | None = None) -> Repository:
+        """Change what is not None."""
+        body = {k: v for k, v in (("name", name), ("description", description)) if v is not None}
+        return cast(Repository, self._call("PATCH", f"/repos/{_part(repo)}", body=body))
+
+    def delete_repository(self, repo: str) -> None:
+        self._call("DELETE", f"/repos/{_part(repo)}")
+
+    def repository_sources(self, repo: str) -> list[Source]:
+        return cast(list[Source], self._all(f"/repos/{_part(repo)}/sources"))
+
+    def subscribe(self, repo: str, source: str, *, succeed_on_existing: bool = False) -> Repository:
+        body = {"source": source, "succeed_on_existing": succeed_on_existing}
+        return cast(Repository, self._call("POST", f"/repos/{_part(repo)}/sources", body=body))
+
+    def reorder(self, repo: str, sources: Sequence[str]) -> Repository:
+        return cast(Repository, self._call("PUT", f"/repos/{_part(repo)}/sources", body={"sources": list(sources)}))
+
+    def unsubscribe(self, repo: str, source: str) -> Repository:
+        return cast(Repository, self._call("DELETE", f"/repos/{_part(repo)}/sources/{_part(source)}"))
+
+    def repository_packages(self, repo: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
+        """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
+        return self._page(f"/repos/{_part(repo)}/packages", limit=limit, page=page, **filters)
+
+    def repository_package(self, repo: str, name: str, *, version: str | None = None) -> dict[str, Any]:
+        path = f"/repos/{_part(repo)}/packages/{_part(name)}"
+        return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
+
+    def repository_transactions(self, repo: str, *, limit: int = 100, page: int = 1) -> Page:
+        return self._page(f"/repos/{_part(repo)}/transactions", limit=limit, page=page)
+
+    def transaction_dates(self, repo: str) -> list[dict[str, Any]]:
+        return self._all(f"/repos/{_part(repo)}/transaction-dates")
+
+    def first_transaction(self, repo: str) -> Any:
+        return self._call("GET", f"/repos/{_part(repo)}/first-transaction")
+
+    # Sources
+
+    def list_sources(self, *, type: str | None = None) -> list[Source]:
+        return cast(list[Source], self._all("/sources", type=type))
+
+    def create_source(self, name: str, *, type: str = "local", succeed_on_existing: bool = False) -> Source:
+        body = {"name": name, "type": type, "succeed_on_existing": succeed_on_existing}
+        return cast(Source, self._call("POST", "/sources", body=body))
+
+    def source(self, source: str) -> Source:
+        return cast(Source, self._call("GET", f"/sources/{_part(source)}"))
+
+    def edit_source(self, source: str, *, name: str) -> Source:
+        return cast(Source, self._call("PATCH", f"/sources/{_part(source)}", body={"name": name}))
+
+    def delete_source(self, source: str) -> None:
+        self._call("DELETE", f"/sources/{_part(source)}")
+
+    def source_packages(self, source: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
+        """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
+        return self._page(f"/sources/{_part(source)}/packages", limit=limit, page=page, **filters)
+
+    def source_package(self, source: str, name: str, *, version: str | None = None) -> dict[str, Any]:
+        path = f"/sources/{_part(source)}/packages/{_part(name)}"
+        return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
+
+    def add_packages(
+        self,
+        source: str,
+        files: Sequence[Path],
+        *,
+        replace: bool = False,
+        comment: str | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> Outcome:
+        """Send `files` from disk as one request; `on_progress(sent, total)` hears of the bytes.
+
+        Raises:
+            OSError: a file can't be read.
+        """
+        fields = {"replace": "true"} if replace else {}
+        if comment is not None:
+            fields["comment"] = comment
+        body = Multipart(fields, files)
+        headers = {"Content-Type": body.content_type, "Content-Length": str(body.length)}
+        answer = self._send(
+            "POST",
+            f"/sources/{_part(source)}/packages",
+            body=body.stream(on_progress),
+            headers=headers,
+            timeout=max(self._timeout, _UPLOAD_TIMEOUT),
+        )
+        return cast(Outcome, self._document(answer))
+
+    def archive_package(self, source: str, name: str, *, comment: str | None = None) -> Outcome:
+        path = f"/sources/{_part(source)}/packages/{_part(name)}/archive"
+        return cast(Outcome, self._call("POST", path, body={"comment": comment}))
+
+    def remove_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
+        path = f"/sources/{_part(source)}/packages/{_part(name)}/remove"
+        return cast(Outcome, self._call("POST", path, body={"scope": scope, "comment": comment}))
+
+    def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
+        return self._page(f"/sources/{_part(source)}/transactions", limit=limit, page=page)
+
+    def sync(self, source: str, *, force: bool = False) -> Job:
+        return cast(Job, self._call("POST", f"/sources/{_part(source)}/sync", body={"force": force}))
+
+    # Transactions and jobs
+
+    def transaction(self, id: int) -> dict[str, Any]:
+        return cast(dict[str, Any], self._call("GET", f"/transactions/{int(id)}"))
+
+    def job(self, id: int) -> Job:
+        return cast(Job, self._call("GET", f"/jobs/{int(id)}"))
+
+    def wait_for_job(self, id: int, on_progress: Callable[[Job], None] | None = None, *, patience: int = 5) -> Job:
+        """The job once it is done or failed, asked for every 0.2 to 1 s; `on_progress` hears of each answer.
+
+        A server that restarts meanwhile is asked again, up to `patience` times in a row.
+        """
+        pause, missed = 0.2, 0
+        while True:
+            try:
+                job = self.job(id)
+            except ServerUnreachable:
+                missed += 1
+                if missed > patience:
+                    raise
+            else:
+                missed = 0
+                if on_progress:
+                    on_progress(job)
+                if job["state"] in ("done", "failed"):
+                    return job
+            time.sleep(pause)
+            pause = min(pause * 1.25, 1.0)
+
+    # HTTP
+
+    def _all(self, path: str, **query: str | None) -> list[Any]:
+        rows: list[Any] = []
+        for page in range(1, 1_000_000):
+            found = self._page(path, limit=PAGE_LIMIT, page=page, **query)
+            rows += found.rows
+            if not found.rows or len(rows) >= found.total:
+                break
+        return rows
+
+    def _page(self, path: str, *, limit: int, page: int, **query: str | None) -> Page:
+        answer = self._send("GET", path, query={**query, "_limit": str(limit), "_page": str(page)})
+        rows = self._document(answer)
+        if not isinstance(rows, list):
+            raise self._not_ours(answer)
+        total = answer.headers.get("X-Total-Count", "")
+        return Page(rows, int(total) if total.isdecimal() else len(rows))
+
+    def _call(
+        self, method: str, path: str, *, query: Mapping[str, str | None] | None = None, body: object = None
+    ) -> Any:
+        if body is None:
+            return self._document(self._send(method, path, query=query))
+        sent = json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        return self._document(self._send(method, path, query=query, body=sent, headers=headers))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+    ) -> urllib3.BaseHTTPResponse:
+        asked = urlencode({k: v for k, v in (query or {}).items() if v is not None})
+        url = f"{self.address}/__api__{path}" + (f"?{asked}" if asked else "")
+        limits = urllib3.Timeout(connect=min(self._timeout, 15.0), read=timeout or self._timeout)
+        began = time.monotonic()
+        try:
+            answer = self._pool.request(
+                method,
+                url,
+                body=body,
+                headers={**self._headers, **(headers or {})},
+                timeout=limits,
+                retries=False,  # a write that was cut off may have been done
+                redirect=False,  # the token is for this server only
+            )
+        except HTTPError as error:
+            raise self._unreachable(error) from error
+        log.debug("%s %s: %d in %.0f ms", method, url, answer.status, (time.monotonic() - began) * 1000)
+        return answer
+
+    def _document(self, answer: urllib3.BaseHTTPResponse) -> Any:
+        """The JSON value of an answer, None for one without a body; raises the error that it tells."""
+        if answer.status == 204:
+            return None
+        try:
+            document = json.loads(answer.data)
+        except ValueError:
+            raise self._not_ours(answer) from None
+        if 200 <= answer.status < 300:
+            return document
+        if not isinstance(document, dict) or not isinstance(document.get("error"), str):
+            raise self._not_ours(answer)
+        raise ApiError(
+            document["error"],
+            code=str(document.get("code") or "error"),
+            status=answer.status,
+            hint=document.get("hint"),
+            payload=document.get("payload"),
+        )
+
+    def _not_ours(self, answer: urllib3.BaseHTTPResponse) -> ServerUnreachable:
+        """The error for an answer that is not in the words of our API."""
+        said = f"{answer.status} {answer.reason or ''}".strip()
+        hint = "is this the address of a package manager, with its path prefix if it has one?"
+        if 300 <= answer.status < 400:
+            hint = f"it sends callers to {answer.headers.get('Location')}; use the address that it means"
+        elif answer.status == 413:
+            hint = "a proxy in front of the server limits the size of an upload"
+        elif answer.status >= 500:
+            hint = "a proxy in front of the server can't reach it, or the server is in trouble; see its log"
+        return ServerUnreachable(
+            f"{self.address} answers ({said}), but not with the package manager's API",
+            hint=hint,
+            address=self.address,
+            status=answer.status,
+        )
+
+    def _unreachable(self, error: HTTPError) -> ServerUnreachable:
+        hint = _HOW_TO_SET
+        if isinstance(error, SSLError):
+            hint = "check the certificate; --insecure-ssl-skip-verify goes on without it"
+        return ServerUnreachable(f"can't reach {self.address}: {_reason(error)}", hint=hint, address=self.address)
+
+
+class Multipart:
+    """A `multipart/form-data` body (RFC 7578) whose files are read from disk only while they are sent.
+
+    Raises:
+        OSError: a file can't be read.
+    """
+
+    def __init__(self, fields: Mapping[str, str], files: Sequence[Path]) -> None:
+        self._boundary = secrets.token_hex(16)
+        self._fields = b"".join(
+            self._head(f'name="{name}"') + value.encode() + b"\r\n" for name, value in fields.items()
+        )
+        self._files = [(path, self._file_head(path), path.stat().st_size) for path in files]
+        self._end = f"--{self._boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={self._boundary}"
+        self.length = len(self._fields) + len(self._end) + sum(len(h) + size + 2 for _, h, size in self._files)
+
+    def stream(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
+        """The body in blocks; `on_progress(sent, length)` is called before each."""
+        sent = 0
+        for block in self._blocks():
+            if on_progress:
+                on_progress(sent, self.length)
+            sent += len(block)
+            yield block
+
+    def _blocks(self) -> Iterator[bytes]:
+        yield self._fields
+        for path, head, size in self._files:
+            yield head
+            yield from _exactly(path, size)
+            yield b"\r\n"
+        yield self._end
+
+    def _head(self, disposition: str, content_type: str | None = None) -> bytes:
+        kind = f"\r\nContent-Type: {content_type}" if content_type else ""
+        return f"--{self._boundary}\r\nContent-Disposition: form-data; {disposition}{kind}\r\n\r\n".encode()
+
+    def _file_head(self, path: Path) -> bytes:
+        name = path.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+        name = name.encode(errors="replace").decode()
+        return self._head(f'name="files"; filename="{name}"', "application/octet-stream")
+
+
+def _exactly(path: Path, size: int) -> Iterator[bytes]:
+    """The `size` bytes of a file in blocks; a file that changed its size meanwhile is refused."""
+    with path.open("rb") as file:
+        left = size
+        while left:
+            block = file.read(min(_BLOCK, left))
+            if not block:
+                break
+            left -= len(block)
+            yield block
+        if left or file.read(1):
+            raise Invalid(f"'{path}' changed while it was sent; nothing was added", hint="try again", path=str(path))
+
+
+def _part(name: str) -> str:
+    """A name as one segment of a path."""
+    if name in ("", ".", ".."):
+        raise InvalidName(f"'{name}' is not a name", hint="give the name of something that exists", name=name)
+    return quote(name, safe="")
+
+
+def _checked_address(address: str) -> str:
+    hint = "an address looks like https://packages.example.org or http://localhost:4242/prefix"
+    try:
+        url = urllib3.util.parse_url(address.strip())
+    except LocationParseError:
+        raise Invalid(f"'{address}' is not an address", hint=hint) from None
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise Invalid(f"'{address}' is not an address", hint=hint)
+    if url.auth:
+        raise Invalid("the address holds a user name or a password", hint="give the token with --token instead")
+    return url.url.rstrip("/")
+
+
+def _reason(error: HTTPError) -> str:
+    """Why there was no answer, in a few words."""
+    if isinstance(error, NameResolutionError):
+        return "its name is not known"
+    causes = (error, error.__cause__, error.__context__, *error.args)
+    for cause in causes:
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(error, SSLError):
+            return cause.strerror.lower()
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time"
+    return str(error.args[-1] if error.args else error)

@@ -1,0 +1,262 @@
+"""`latest`, a transaction id or a UTC day -> a cut for each subscribed source.
+
+A *cut* is a source as it stood after one of its transactions. A day is *closed* for a mirror once a sync that
+succeeded began after its end, for sources of our own once it is over; only closed days are served.
+
+For points in time before a repository had its first subscriptions, the first subscriptions in force with which the
+point could be answered apply: a new repository over a mirror with history can be used as of any day of that history,
+and because only transactions recorded while those subscriptions were in force are looked at, a later subscription
+never changes such an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+
+from entrepot.core.errors import SnapshotNotFound
+from entrepot.core.model import FOREVER, Source, Subscription, TransactionId
+
+ONE_DAY = timedelta(days=1)
+NOTHING = TransactionId(0)
+"""The cut of a source before its first transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    def __str__(self) -> str:
+        return "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class AsOfTransaction:
+    id: TransactionId
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class AsOfDay:
+    day: date
+
+    def __str__(self) -> str:
+        return self.day.isoformat()
+
+
+Snapshot = Latest | AsOfTransaction | AsOfDay
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A source after its transaction `upto`: the rows with since <= upto < until are visible."""
+
+    source_id: int
+    upto: TransactionId
+
+
+class History(Protocol):
+    """The transactions of the installation, as far as resolving a snapshot needs them."""
+
+    def newest(self) -> TransactionId:
+        """The newest transaction of all; 0 if there is none."""
+
+    def source(self, source_id: int) -> Source: ...
+
+    def first_of(self, source_id: int) -> tuple[TransactionId, date] | None:
+        """The first transaction of a source, with its day."""
+
+    def last_upto(self, source_id: int, upto: TransactionId) -> TransactionId:
+        """The last transaction of a source with an id not above `upto`; 0 if there is none."""
+
+    def last_by_day(self, source_id: int, day: date) -> TransactionId:
+        """The last transaction of a source with a day not after `day`; 0 if there is none."""
+
+    def day_of(self, transaction: TransactionId) -> date: ...
+
+
+def parse_snapshot(text: str) -> Snapshot:
+    """`latest`, digits or `YYYY-MM-DD` as a snapshot.
+
+    Raises:
+        SnapshotNotFound: anything else.
+    """
+    if text == "latest":
+        return Latest()
+    if text.isascii() and text.isdigit() and len(text) <= 18:
+        return AsOfTransaction(TransactionId(int(text)))
+    try:
+        if len(text) == 10 and text.isascii():
+            return AsOfDay(date.fromisoformat(text))
+    except ValueError:
+        pass
+    raise SnapshotNotFound(
+        f"{text!r} is not a snapshot", hint="use 'latest', a date YYYY-MM-DD or a transaction id", snapshot=text[:100]
+    )
+
+
+def resolve(
+    snapshot: Snapshot, subscriptions: Sequence[Subscription], history: History, *, today: date
+) -> tuple[Cut, ...]:
+    """The cuts of a repository's sources at `snapshot`, in the order of subscriptions of that snapshot.
+
+    Args:
+        subscriptions: all that the repository ever had.
+        today: the UTC day now.
+
+    Raises:
+        SnapshotNotFound: the transaction or the day is outside of what can be served; the message names the range.
+    """
+    match snapshot:
+        case Latest():
+            return _cuts_upto(_in_force(subscriptions, _last(subscriptions)), history.newest(), history)
+        case AsOfTransaction(id=wanted):
+            return _resolve_transaction(wanted, subscriptions, history)
+        case AsOfDay(day=day):
+            return _resolve_day(day, subscriptions, history, today)
+
+
+def closed_through(source: Source, *, today: date) -> date | None:
+    """The newest closed day of a source; None for a mirror that was never synced."""
+    yesterday = today - ONE_DAY
+    if not source.is_mirror:
+        return yesterday
+    return min(yesterday, source.synced_from.date() - ONE_DAY) if source.synced_from else None
+
+
+def servable_days(
+    subscriptions: Sequence[Subscription], history: History, *, today: date
+) -> tuple[date, date] | None:
+    """The first and the newest day that a repository can be used as of, both inclusive; None if there is none."""
+    newest = today - ONE_DAY
+    for subscription in _in_force(subscriptions, _last(subscriptions)):
+        closed = closed_through(history.source(subscription.source_id), today=today)
+        if closed is None:
+            return None
+        newest = min(newest, closed)
+    firsts = [first[1] for sub in subscriptions if (first := history.first_of(sub.source_id)) is not None]
+    return (min(firsts), newest) if firsts and min(firsts) <= newest else None
+
+
+def _resolve_transaction(
+    wanted: TransactionId, subscriptions: Sequence[Subscription], history: History
+) -> tuple[Cut, ...]:
+    newest = history.newest()
+    if not 0 < wanted <= newest:
+        raise SnapshotNotFound(
+            f"transaction {wanted} does not exist; this installation has 1 to {newest}"
+            if newest
+            else f"transaction {wanted} does not exist; nothing has been recorded yet",
+            transaction=wanted,
+        )
+    starts = _starts(subscriptions)
+    if starts and wanted >= starts[0]:
+        return _cuts_upto(_in_force(subscriptions, wanted), wanted, history)
+
+    def answered(first: tuple[TransactionId, date], _: TransactionId) -> bool:
+        return first[0] <= wanted
+
+    in_force = _first_answering(subscriptions, history, answered)
+    if in_force is None:
+        raise SnapshotNotFound(
+            f"transaction {wanted} is older than this repository",
+            hint=f"its first transaction is {starts[0]}" if starts else "it has no subscriptions yet",
+            transaction=wanted,
+        )
+    return _cuts_upto(in_force, wanted, history)
+
+
+def _resolve_day(
+    day: date, subscriptions: Sequence[Subscription], history: History, today: date
+) -> tuple[Cut, ...]:
+    in_force = _in_force_on(day, subscriptions, history)
+    if in_force is None:
+        raise _outside(day, subscriptions, history, today)
+    for subscription in in_force:
+        closed = closed_through(history.source(subscription.source_id), today=today)
+        if closed is None or day > closed:
+            raise _outside(day, subscriptions, history, today)
+    cuts = tuple(Cut(s.source_id, history.last_by_day(s.source_id, day)) for s in in_force)
+    if day >= today or not any(cut.upto for cut in cuts):
+        raise _outside(day, subscriptions, history, today)
+    return cuts
+
+
+def _in_force_on(
+    day: date, subscriptions: Sequence[Subscription], history: History
+) -> tuple[Subscription, ...] | None:
+    by_then = [at for at in _starts(subscriptions) if history.day_of(at) <= day]
+    if by_then:
+        return _in_force(subscriptions, by_then[-1])
+
+    def answered(first: tuple[TransactionId, date], until: TransactionId) -> bool:
+        return first[1] <= day and first[0] < until
+
+    return _first_answering(subscriptions, history, answered)
+
+
+def _first_answering(
+    subscriptions: Sequence[Subscription],
+    history: History,
+    answered: Callable[[tuple[TransactionId, date], TransactionId], bool],
+) -> tuple[Subscription, ...] | None:
+    """The first subscriptions of which some source answers, by its first transaction and the end of their force."""
+    starts = _starts(subscriptions)
+    for at, until in zip(starts, [*starts[1:], FOREVER], strict=True):
+        in_force = _in_force(subscriptions, at)
+        firsts = (history.first_of(s.source_id) for s in in_force)
+        if any(first is not None and answered(first, until) for first in firsts):
+            return in_force
+    return None
+
+
+def _outside(
+    day: date, subscriptions: Sequence[Subscription], history: History, today: date
+) -> SnapshotNotFound:
+    days = servable_days(subscriptions, history, today=today)
+    if days is None:
+        unsynced = [
+            source.name
+            for s in _in_force(subscriptions, _last(subscriptions))
+            if (source := history.source(s.source_id)).is_mirror and source.synced_from is None
+        ]
+        why = f"source {', '.join(unsynced)} was never synced" if unsynced else "no day with packages is over"
+        return SnapshotNotFound(f"{day} can't be served: {why}, so no date can be used yet", day=day.isoformat())
+    first, newest = days
+    if day > newest and day < today:
+        why = "a later sync has to confirm that day"
+    elif day > newest:
+        why = "that day is not over"
+    else:
+        why = "nothing was there yet"
+    return SnapshotNotFound(
+        f"{day} can't be served ({why}): this repository has the days {first} to {newest}",
+        hint=f"use a date from {first} to {newest}, a transaction id or 'latest'",
+        day=day.isoformat(),
+        first=first.isoformat(),
+        newest=newest.isoformat(),
+    )
+
+
+def _starts(subscriptions: Sequence[Subscription]) -> list[TransactionId]:
+    """The transactions at which a repository's subscriptions changed, ascending."""
+    ends = {s.until for s in subscriptions if s.until != FOREVER}
+    return sorted({s.since for s in subscriptions} | ends)
+
+
+def _last(subscriptions: Sequence[Subscription]) -> TransactionId:
+    starts = _starts(subscriptions)
+    return starts[-1] if starts else NOTHING
+
+
+def _in_force(subscriptions: Sequence[Subscription], at: TransactionId) -> tuple[Subscription, ...]:
+    """Those in force after transaction `at`, in their order."""
+    return tuple(sorted((s for s in subscriptions if s.since <= at < s.until), key=lambda s: s.position))
+
+
+def _cuts_upto(
+    in_force: Sequence[Subscription], upto: TransactionId, history: History
+) -> tuple[Cut, ...]:
+    return tuple(Cut(s.source_id, history.last_upto(s.source_id, upto)) for s in in_force)

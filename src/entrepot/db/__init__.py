@@ -1,0 +1,1 @@
+"""The catalogue: SQLAlchemy Core over SQLite or PostgreSQL, one module per noun."""

@@ -1,0 +1,106 @@
+"""Connections: readers see committed states only; writers are one at a time, in the order of their transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from entrepot.core.errors import InvalidSettings
+
+_WRITERS_LOCK = 0x456E7472
+"""PostgreSQL advisory lock that makes ids of transactions appear in the order of commits."""
+
+
+class Database:
+    """The catalogue's connections. `url` is a SQLAlchemy URL of SQLite or PostgreSQL (psycopg)."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection that sees one committed state."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a write transaction: committed whole on leaving, rolled back on an error.
+
+        Writers wait for each other, so that an id taken as "newest + 1" is committed before a later one is given:
+        what is visible at a transaction can then never change.
+        """
+        with self.engine.connect() as connection:
+            if self.is_sqlite:
+                connection = connection.execution_options(begin="IMMEDIATE")
+            with connection.begin():
+                if not self.is_sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_LOCK})
+                yield connection
+
+    def check(self) -> None:
+        """Raises InvalidSettings if the database can't be reached."""
+        try:
+            with self.read():
+                pass
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no connection"
+            raise InvalidSettings(
+                f"the database can't be used: {reason}", hint="check [database] url and that it runs"
+            ) from error
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _sqlite_engine(url: str) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=32, max_overflow=32)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+        # SQLAlchemy says when a transaction begins; sqlite3's own guesses would break BEGIN IMMEDIATE.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536", "temp_store=MEMORY"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = connection.get_execution_options().get("begin", "DEFERRED")
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def _postgres_engine(url: str) -> Engine:
+    try:
+        return create_engine(_with_driver(url), pool_size=10, max_overflow=20, pool_pre_ping=True)
+    except ArgumentError as error:
+        raise InvalidSettings(
+            f"[database] url is not a database URL: {error}", hint="postgresql://user:password@host/database"
+        ) from error
+
+
+def _with_driver(url: str) -> str:
+    """`postgresql://` as psycopg 3, which is the driver that we ship."""
+    for scheme in ("postgresql://", "postgres://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def chunks(rows: list[dict[str, Any]], size: int = 5000) -> Iterator[list[dict[str, Any]]]:
+    """`rows` in pieces for bulk statements, so that a driver never builds one of unbounded size."""
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]

@@ -1,0 +1,8 @@
+"""Alembic's entry: runs the migrations on the connection that `entrepot.db.migrate` hands over."""
+
+from alembic import context
+
+from entrepot.db.schema import metadata
+
+context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
+context.run_migrations()

@@ -1,0 +1,117 @@
+"""Rows of repositories and their subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from entrepot.core.errors import RepositoryNotFound
+from entrepot.core.model import FOREVER, Repository, RepositoryType, Subscription, TransactionId
+from entrepot.db.schema import repositories, subscriptions
+
+
+def add(connection: Connection, *, name: str, type_: RepositoryType, description: str, now: datetime) -> int:
+    row = insert(repositories).values(name=name, type=type_.value, description=description, created=now)
+    (id_,) = connection.execute(row).inserted_primary_key or (0,)
+    return int(id_)
+
+
+def find(connection: Connection, name_or_id: str | int) -> Repository | None:
+    """A live repository by its name, else by its id."""
+    live = select(repositories).where(repositories.c.deleted.is_(None))
+    row = connection.execute(live.where(repositories.c.name == str(name_or_id))).mappings().one_or_none()
+    if row is None and str(name_or_id).isdigit() and len(str(name_or_id)) <= 18:
+        row = connection.execute(live.where(repositories.c.id == int(name_or_id))).mappings().one_or_none()
+    return _repository(row) if row else None
+
+
+def get(connection: Connection, name_or_id: str | int) -> Repository:
+    """As `find`. Raises RepositoryNotFound."""
+    repository = find(connection, name_or_id)
+    if repository is None:
+        raise RepositoryNotFound(
+            f"there is no repository named {str(name_or_id)!r}", hint="`entrepot list repos` shows them"
+        )
+    return repository
+
+
+def named(connection: Connection, name: str) -> Repository | None:
+    """A live repository by its name alone, as URLs of clients say it."""
+    query = select(repositories).where(repositories.c.deleted.is_(None), repositories.c.name == name)
+    row = connection.execute(query).mappings().one_or_none()
+    return _repository(row) if row else None
+
+
+def live(connection: Connection) -> list[Repository]:
+    query = select(repositories).where(repositories.c.deleted.is_(None)).order_by(repositories.c.id)
+    return [_repository(row) for row in connection.execute(query).mappings()]
+
+
+def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    query = select(repositories.c.id, repositories.c.name).where(repositories.c.id.in_(list(ids)))
+    return {id_: name for id_, name in connection.execute(query)}
+
+
+def change(connection: Connection, id_: int, *, name: str, description: str) -> None:
+    values = {"name": name, "description": description}
+    connection.execute(update(repositories).where(repositories.c.id == id_).values(values))
+
+
+def mark_deleted(connection: Connection, id_: int, now: datetime) -> None:
+    connection.execute(update(repositories).where(repositories.c.id == id_).values(deleted=now))
+
+
+def all_subscriptions(connection: Connection, repository_id: int) -> list[Subscription]:
+    """All that a repository ever had."""
+    rows = connection.execute(select(subscriptions).where(subscriptions.c.repository_id == repository_id))
+    return [_subscription(row) for row in rows.mappings()]
+
+
+def subscribed(connection: Connection) -> dict[int, list[int]]:
+    """Repository id -> source ids in order, for all live repositories, now."""
+    query = (
+        select(subscriptions.c.repository_id, subscriptions.c.source_id)
+        .join(repositories, repositories.c.id == subscriptions.c.repository_id)
+        .where(subscriptions.c.until == FOREVER, repositories.c.deleted.is_(None))
+        .order_by(subscriptions.c.repository_id, subscriptions.c.position)
+    )
+    result: dict[int, list[int]] = {}
+    for repository_id, source_id in connection.execute(query):
+        result.setdefault(repository_id, []).append(source_id)
+    return result
+
+
+def subscribe_to(
+    connection: Connection, repository_id: int, source_ids: Sequence[int], at: TransactionId
+) -> None:
+    """From transaction `at` on these sources, in this order, are the repository's subscriptions."""
+    mine = subscriptions.c.repository_id == repository_id
+    connection.execute(update(subscriptions).where(mine, subscriptions.c.until == FOREVER).values(until=at))
+    rows = [
+        {"repository_id": repository_id, "source_id": id_, "position": n, "since": at, "until": FOREVER}
+        for n, id_ in enumerate(source_ids)
+    ]
+    if rows:
+        connection.execute(insert(subscriptions), rows)
+
+
+def _repository(row: RowMapping) -> Repository:
+    return Repository(
+        id=row["id"],
+        name=row["name"],
+        type=RepositoryType(row["type"]),
+        description=row["description"],
+        created=row["created"],
+    )
+
+
+def _subscription(row: RowMapping) -> Subscription:
+    return Subscription(
+        repository_id=row["repository_id"],
+        source_id=row["source_id"],
+        position=row["position"],
+        since=TransactionId(row["since"]),
+        until=TransactionId(row["until"]),
+    )

@@ -1,0 +1,180 @@
+"""The tables. Visibility is by half-open intervals of transactions: a row is seen at cut n if since <= n < until."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Date,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+from entrepot.core.model import FileStatus
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware UTC time; SQLite keeps no zone, so it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+STATUS_CODES: dict[FileStatus, int] = {FileStatus.CURRENT: 0, FileStatus.ARCHIVED: 1}
+STATUSES: dict[int, FileStatus] = {code: status for status, code in STATUS_CODES.items()}
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+Serial = BigInteger().with_variant(Integer(), "sqlite")
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("type", String(30), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("deleted", UtcDateTime),
+    Index("uq_sources_live_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("type", String(30), nullable=False),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("created", UtcDateTime, nullable=False),
+    Column("deleted", UtcDateTime),
+    Index("uq_repositories_live_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("source_id", Serial, ForeignKey("sources.id")),
+    Column("repository_id", Serial, ForeignKey("repositories.id")),
+    Column("actor", String(200), nullable=False),
+    Column("message", Text, nullable=False),
+    Index("ix_transactions_source", "source_id", "id"),
+    Index("ix_transactions_source_day", "source_id", "day", "id"),
+    Index("ix_transactions_repository", "repository_id", "id"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("repository_id", Serial, ForeignKey("repositories.id"), primary_key=True, autoincrement=False),
+    Column("since", Serial, ForeignKey("transactions.id"), primary_key=True, autoincrement=False),
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("position", Integer, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index("ix_subscriptions_source", "source_id"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=False),
+    Column("source_id", Serial, ForeignKey("sources.id"), nullable=False),
+    Column("package", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("size", BigInteger),
+    Column("md5", String(32)),
+    Column("sha256", String(64)),
+    Column("sha256_since", BigInteger, comment="first transaction of the source whose indexes tell the SHA-256"),
+    Column("published", BigInteger, comment="seconds since 1970, UTC"),
+    Column("fields", Text, comment="index entry in the ecosystem's text form; NULL until the metadata was read"),
+    Index("ix_files_package", "source_id", "package"),
+    Index("ix_files_sha256", "sha256"),
+)
+
+visibility = Table(
+    "visibility",
+    metadata,
+    Column("file_id", Serial, ForeignKey("files.id"), primary_key=True, autoincrement=False),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger, nullable=False),
+    Column("source_id", Serial, nullable=False),
+    Column("status", SmallInteger, nullable=False, comment="0 current, 1 archived"),
+    Index("ix_visibility_until", "source_id", "status", "until", "since"),
+    Index("ix_visibility_since", "source_id", "since"),
+    sqlite_with_rowid=False,
+)
+
+descriptions = Table(
+    "descriptions",
+    metadata,
+    Column("file_id", Serial, ForeignKey("files.id"), primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False, comment="the package's own metadata document, UTF-8, zlib"),
+)
+
+mirrors = Table(
+    "mirrors",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("upstream", Text, nullable=False),
+    Column("validators", JSON, nullable=False, comment="document -> [ETag, Last-Modified] of the newest sync"),
+    Column("filled", BigInteger, nullable=False, server_default="0", comment="how often missing metadata was filled in"),
+    Column("synced_from", UtcDateTime, comment="when the newest successful sync began"),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("error_code", String(60)),
+    Column("error", Text),
+    Column("next_try", UtcDateTime),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("kind", String(30), nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("source_id", Serial, ForeignKey("sources.id")),
+    Column("state", String(10), nullable=False),
+    Column("step", String(100), nullable=False, server_default=""),
+    Column("done", BigInteger, nullable=False, server_default="0"),
+    Column("total", BigInteger, nullable=False, server_default="0"),
+    Column("result", JSON),
+    Column("error", JSON),
+    Column("worker", String(200)),
+    Column("heartbeat", UtcDateTime),
+    Column("created", UtcDateTime, nullable=False),
+    Column("started", UtcDateTime),
+    Column("finished", UtcDateTime),
+    Index("ix_jobs_state", "state"),
+)

@@ -1,0 +1,112 @@
+"""Rows of sources and of the state of mirrors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, select, update
+
+from entrepot.core.errors import SourceNotFound
+from entrepot.core.model import Source, SourceType
+from entrepot.db.schema import mirrors, sources
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorState:
+    """What the newest sync of a mirror left: validators for conditional requests, and its outcome."""
+
+    source_id: int
+    upstream: str
+    validators: dict[str, list[str | None]]
+    filled: int
+    synced_from: datetime | None
+    failures: int
+    error_code: str | None
+    error: str | None
+    next_try: datetime | None
+
+
+_QUERY = select(sources, mirrors.c.source_id.label("mirror"), mirrors.c.synced_from).outerjoin(
+    mirrors, mirrors.c.source_id == sources.c.id
+)
+
+
+def add(connection: Connection, *, name: str, type_: SourceType, now: datetime) -> int:
+    result = connection.execute(insert(sources).values(name=name, type=type_.value, created=now))
+    (id_,) = result.inserted_primary_key or (0,)
+    return int(id_)
+
+
+def find(connection: Connection, name_or_id: str | int) -> Source | None:
+    """A live source by its name, else by its id."""
+    live = _QUERY.where(sources.c.deleted.is_(None))
+    row = connection.execute(live.where(sources.c.name == str(name_or_id))).mappings().one_or_none()
+    if row is None and str(name_or_id).isdigit() and len(str(name_or_id)) <= 18:
+        row = connection.execute(live.where(sources.c.id == int(name_or_id))).mappings().one_or_none()
+    return _source(row) if row else None
+
+
+def get(connection: Connection, name_or_id: str | int) -> Source:
+    """As `find`. Raises SourceNotFound."""
+    source = find(connection, name_or_id)
+    if source is None:
+        raise SourceNotFound(f"there is no source named {str(name_or_id)!r}", hint="`entrepot list sources` shows them")
+    return source
+
+
+def by_id(connection: Connection, id_: int) -> Source:
+    """A source by id, a deleted one too: old snapshots go on showing it."""
+    return _source(connection.execute(_QUERY.where(sources.c.id == id_)).mappings().one())
+
+
+def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Source]:
+    """All live sources (or those of `ids`), by id."""
+    query = _QUERY.where(sources.c.deleted.is_(None)).order_by(sources.c.id)
+    if ids is not None:
+        query = query.where(sources.c.id.in_(list(ids)))
+    return [_source(row) for row in connection.execute(query).mappings()]
+
+
+def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
+    query = select(sources.c.id, sources.c.name).where(sources.c.id.in_(list(ids)))
+    return {id_: name for id_, name in connection.execute(query)}
+
+
+def rename(connection: Connection, id_: int, name: str) -> None:
+    connection.execute(update(sources).where(sources.c.id == id_).values(name=name))
+
+
+def mark_deleted(connection: Connection, id_: int, now: datetime) -> None:
+    connection.execute(update(sources).where(sources.c.id == id_).values(deleted=now))
+
+
+def add_mirror(connection: Connection, source_id: int, upstream: str) -> None:
+    connection.execute(insert(mirrors).values(source_id=source_id, upstream=upstream, validators={}))
+
+
+def mirror_state(connection: Connection, source_id: int) -> MirrorState | None:
+    row = connection.execute(select(mirrors).where(mirrors.c.source_id == source_id)).mappings().one_or_none()
+    return MirrorState(**row) if row else None
+
+
+def mirror_states(connection: Connection) -> list[MirrorState]:
+    return [MirrorState(**row) for row in connection.execute(select(mirrors)).mappings()]
+
+
+def update_mirror(connection: Connection, source_id: int, **values: Any) -> None:
+    connection.execute(update(mirrors).where(mirrors.c.source_id == source_id).values(**values))
+
+
+
+def _source(row: RowMapping) -> Source:
+    return Source(
+        id=row["id"],
+        name=row["name"],
+        type=SourceType(row["type"]),
+        created=row["created"],
+        is_mirror=row["mirror"] is not None,
+        synced_from=row["synced_from"],
+    )

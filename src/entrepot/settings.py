@@ -1,0 +1,239 @@
+"""Typed settings: a TOML file, then `ENTREPOT_<SECTION>__<KEY>` of the environment; read once at start.
+
+An unknown key or a bad value stops the start with the key, the value and what is allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cronsim import CronSim, CronSimError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from entrepot.core.errors import InvalidName, InvalidSettings
+from entrepot.core.model import check_name
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+CONFIG_PLACES = (Path("entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
+PREFIX = "ENTREPOT_"
+OTHER_VARIABLES = frozenset({"ENTREPOT_ADDRESS", "ENTREPOT_TOKEN", "ENTREPOT_CONFIG"})
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(_Section):
+    """`[server]`: where the server keeps its data and listens."""
+
+    data_dir: Path = Field(Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
+    listen: str = Field(":4242", description="HOST:PORT; an empty host means all addresses")
+    address: str = Field("", description="public base URL, where it differs from the listener's")
+
+    @field_validator("listen")
+    @classmethod
+    def _listen(cls, value: str) -> str:
+        parse_listen(value)
+        return value
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in ("http", "https"):
+            raise ValueError("an http or https URL, or empty")
+        return value.rstrip("/")
+
+
+class DatabaseSection(_Section):
+    """`[database]`"""
+
+    url: str = Field("", description="empty: SQLite in data_dir; postgresql://user:password@host/database")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://", "postgres://")):
+            raise ValueError("empty, sqlite:///PATH or postgresql://...")
+        return value
+
+
+class StorageSection(_Section):
+    """`[storage]`"""
+
+    url: str = Field("", description="empty: a folder in data_dir; file:///PATH or s3://BUCKET/PREFIX")
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        if value and "://" not in value:
+            raise ValueError("empty, file:///PATH, s3://BUCKET/PREFIX, gs://... or az://...")
+        return value
+
+
+class Cran(_Section):
+    """`[cran]`: the predefined source `cran`."""
+
+    upstream: str = Field("https://cloud.r-project.org", description="base URL of a CRAN mirror: http, https or file")
+    sync_schedule: str = Field("0 3 * * *", description="cron expression in UTC; empty: by hand alone")
+
+    @field_validator("upstream")
+    @classmethod
+    def _upstream(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.path.startswith("/")):
+            raise ValueError("the base URL of a CRAN mirror: http://, https:// or file:///")
+        return value.rstrip("/")
+
+    @field_validator("sync_schedule")
+    @classmethod
+    def _schedule(cls, value: str) -> str:
+        if value.strip():
+            try:
+                CronSim(value, _EPOCH)
+            except CronSimError as error:
+                raise ValueError(f"a cron expression of five fields, or empty ({error})") from error
+        return value.strip()
+
+
+class Local(_Section):
+    """`[local]`: packages of one's own."""
+
+    max_upload: int = Field(4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
+
+
+class Repos(_Section):
+    """`[repos]`: names of repositories created at the first start; empty: none."""
+
+    cran: str = Field("cran", description="an R repository of all of CRAN")
+
+    @field_validator("cran")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value:
+            try:
+                check_name(value, what="repository")
+            except InvalidName as error:
+                raise ValueError(f"{error.message}; {error.hint}") from error
+        return value
+
+
+class Settings(_Section):
+    """All settings; `file` is where they were read, if there was one."""
+
+    server: Server = Server()
+    database: DatabaseSection = DatabaseSection()
+    storage: StorageSection = StorageSection()
+    cran: Cran = Cran()
+    local: Local = Local()
+    repos: Repos = Repos()
+    file: Path | None = Field(None, exclude=True)
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.server.data_dir / 'entrepot.db'}"
+
+    @property
+    def storage_url(self) -> str:
+        return self.storage.url or f"file://{self.server.data_dir / 'files'}"
+
+
+def load_settings(config: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
+    """The settings from `config` (else ENTREPOT_CONFIG, else the first of CONFIG_PLACES that exists) and `env`.
+
+    Raises:
+        InvalidSettings: the file can't be read, a key is unknown or a value is not allowed.
+    """
+    env = os.environ if env is None else env
+    file = _config_file(config, env)
+    values = _read(file) if file else {}
+    _overlay(values, env)
+    try:
+        settings = Settings.model_validate(values | {"file": file})
+    except ValidationError as error:
+        raise _explain(error, values, file) from error
+    base = file.parent if file else Path.cwd()
+    data_dir = (base / settings.server.data_dir.expanduser()).resolve()
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"data_dir": data_dir})})
+
+
+def parse_listen(value: str) -> tuple[str, int]:
+    """`HOST:PORT` as (host, port); an empty host is every address. Raises ValueError."""
+    host, colon, port = value.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError("HOST:PORT or :PORT with a port from 0 to 65535")
+    return host.strip("[]") or "0.0.0.0", int(port)
+
+
+def describe(settings: Settings) -> dict[str, Any]:
+    """The effective values by section, with passwords masked."""
+    values = settings.model_dump(mode="json")
+    values["database"]["url"] = without_password(settings.database_url)
+    values["storage"]["url"] = without_password(settings.storage_url)
+    values["cran"]["upstream"] = without_password(settings.cran.upstream)
+    return values
+
+
+def without_password(url: str) -> str:
+    """A URL that may be shown: user and password cut out."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _config_file(config: Path | None, env: Mapping[str, str]) -> Path | None:
+    named = config or (Path(env["ENTREPOT_CONFIG"]) if env.get("ENTREPOT_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise InvalidSettings(f"there is no configuration file {named}", hint="check --config or ENTREPOT_CONFIG")
+        return named.resolve()
+    return next((place.resolve() for place in CONFIG_PLACES if place.is_file()), None)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(f"{file} can't be read as TOML: {error}") from error
+
+
+def _overlay(values: dict[str, Any], env: Mapping[str, str]) -> None:
+    for variable, value in env.items():
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES or "__" not in variable:
+            continue
+        section, _, key = variable.removeprefix(PREFIX).lower().partition("__")
+        place = values.setdefault(section, {})
+        if isinstance(place, dict):
+            place[key] = value
+
+
+def _explain(error: ValidationError, values: Mapping[str, Any], file: Path | None) -> InvalidSettings:
+    fault = error.errors()[0]
+    where = fault["loc"]
+    key = f"[{where[0]}] {'.'.join(str(part) for part in where[1:])}".strip()
+    if fault["type"] == "extra_forbidden":
+        return InvalidSettings(f"unknown setting {key}", hint=_allowed(where), key=key, file=str(file or ""))
+    allowed = str(fault["msg"]).removeprefix("Value error, ")
+    value = fault["input"]
+    return InvalidSettings(
+        f"bad value for {key}: {value!r}; allowed: {allowed}", hint=_allowed(where), key=key, file=str(file or "")
+    )
+
+
+def _allowed(where: tuple[int | str, ...]) -> str:
+    section = Settings.model_fields.get(str(where[0]))
+    if section is None or len(where) == 1:
+        return "sections are " + ", ".join(f"[{name}]" for name in Settings.model_fields if name != "file")
+    model = section.annotation
+    assert model is not None
+    assert issubclass(model, BaseModel)
+    named = model.model_fields.get(str(where[1]))
+    if named is not None:
+        return f"{where[1]}: {named.description}"
+    return f"[{where[0]}] knows " + ", ".join(model.model_fields)

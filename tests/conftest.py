@@ -1,0 +1,181 @@
+"""The shapes that the suite runs in, the fixtures of each, and the guard that keeps every test on this machine.
+
+`--db=sqlite|postgres` and `--storage=local|s3` choose what `database_url` and `storage_url` lead to.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from tests.support import postgres, s3
+from tests.support import r as real_r
+
+hypothesis_settings.register_profile("default", deadline=None)
+hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
+
+CLEARED_PREFIXES = ("ENTREPOT_", "PACKAGEMANAGER_", "PIP_", "UV_", "TWINE_", "POETRY_", "RENV_", "AWS_", "AZURE_", "PG")
+CLEARED = {
+    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "FTP_PROXY"),
+    *("R_LIBS", "R_LIBS_USER", "R_LIBS_SITE", "R_PROFILE", "R_PROFILE_USER", "R_ENVIRON", "R_ENVIRON_USER"),
+    *("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "NETRC", "GOOGLE_APPLICATION_CREDENTIALS", "SSL_CERT_FILE"),
+    *("XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "NO_COLOR", "FORCE_COLOR", "COLUMNS"),
+}
+"""Variables of the machine that would change what a test sees; compared in upper case."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("entrepot", "the shape that the suite runs in")
+    group.addoption("--db", choices=("sqlite", "postgres"), default="sqlite", help="database (default: sqlite)")
+    group.addoption("--storage", choices=("local", "s3"), default="local", help="file storage (default: local)")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"shape: --db={config.getoption('--db')} --storage={config.getoption('--storage')}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Clean the environment before any test module is imported; put it back at the end."""
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    for name in list(os.environ):
+        if name.upper() in CLEARED or name.upper().startswith(CLEARED_PREFIXES):
+            patch.delenv(name)
+    home = tempfile.mkdtemp(prefix="entrepot-home-")
+    config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    patch.setenv("HOME", home)
+    # The machine's own files may preset package indexes and identities for these.
+    patch.setenv("PIP_CONFIG_FILE", os.devnull)
+    patch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+    patch.setenv("UV_NO_CONFIG", "1")
+    patch.setenv("UV_PYTHON_DOWNLOADS", "never")
+    patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    _install_guard(patch)
+
+
+# --- nothing beyond loopback ---------------------------------------------------------------------------------------
+
+_reached_out: list[str] = []
+"""Where the running test tried to go, in this process, beyond loopback."""
+
+
+class BeyondLoopback(AssertionError):
+    """A test tried to reach another machine."""
+
+
+def _is_local(host: object) -> bool:
+    if host in (None, "", b"", "localhost", b"localhost"):
+        return True
+    text = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _refuse(what: str) -> BeyondLoopback:
+    _reached_out.append(what)
+    return BeyondLoopback(f"a test may not reach beyond loopback: {what}")
+
+
+def _install_guard(patch: pytest.MonkeyPatch) -> None:
+    """Let this process's sockets go to loopback and unix sockets only (what C and Rust libraries open is not seen)."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    getaddrinfo = socket.getaddrinfo
+
+    def check(sock: socket.socket, address: Any) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(address[0]):
+            raise _refuse(f"connect to {address[0]}:{address[1]}")
+
+    def guarded_connect(sock: socket.socket, address: Any) -> None:
+        check(sock, address)
+        connect(sock, address)
+
+    def guarded_connect_ex(sock: socket.socket, address: Any) -> int:
+        check(sock, address)
+        return connect_ex(sock, address)
+
+    def guarded_getaddrinfo(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
+        if name.rstrip(".").endswith(".invalid"):  # RFC 6761: never exists, and nobody needs to be asked
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not _is_local(host):
+            raise _refuse(f"look up {name}")
+        return getaddrinfo(host, *args, **kwargs)
+
+    patch.setattr(socket.socket, "connect", guarded_connect)
+    patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
+    patch.setattr(socket, "getaddrinfo", guarded_getaddrinfo)
+
+
+@pytest.fixture(autouse=True)
+def _stays_on_this_machine() -> Iterator[None]:
+    """Fail a test that tried to reach out even where the code under test swallowed the refusal."""
+    _reached_out.clear()
+    yield
+    if tried := sorted(set(_reached_out)):
+        _reached_out.clear()
+        pytest.fail(f"the test tried to reach beyond loopback: {'; '.join(tried)}", pytrace=False)
+
+
+# --- the shapes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster() -> Iterator[postgres.Cluster]:
+    """A PostgreSQL server for the whole run; a missing one fails, since a skipped shape proves nothing."""
+    try:
+        postgres.programs()
+    except postgres.PostgresMissing as error:
+        pytest.fail(f"PostgreSQL is needed here: {error} (make test does)", pytrace=False)
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[s3.S3]:
+    """An S3 server for the whole run, with AWS_* set to reach it; a missing one fails."""
+    if missing := [name for name in ("moto", "flask", "flask_cors") if importlib.util.find_spec(name) is None]:
+        pytest.fail(f"moto's S3 server is needed here, but {', '.join(missing)} is not installed", pytrace=False)
+    with s3.server() as running:
+        yield running
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh, empty database of the chosen kind, as an SQLAlchemy URL."""
+    if request.config.getoption("--db") == "postgres":
+        cluster: postgres.Cluster = request.getfixturevalue("postgres_cluster")
+        with cluster.database() as url:
+            yield url
+    else:
+        yield f"sqlite:///{tmp_path}/entrepot.db"
+
+
+@pytest.fixture
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, empty place for files of the chosen kind."""
+    if request.config.getoption("--storage") == "s3":
+        server: s3.S3 = request.getfixturevalue("s3_server")
+        return f"s3://{server.bucket()}/x"
+    return f"file://{tmp_path}/files"
+
+
+@pytest.fixture(scope="session")
+def rscript() -> Path:
+    """Where Rscript is; a test that asks for it is skipped on a machine without R."""
+    if found := real_r.rscript():
+        return found
+    pytest.skip("no Rscript on PATH (make test installs R)")
