@@ -26,11 +26,9 @@ test-scaled: ## run the same tests on the scaled-out shape: PostgreSQL and S3
 
 check: ## lint, format, types, imports between the rings, lock files in step
 	@sh tools/setup dev
-	.venv/bin/python tools/lock.py check
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
+	@failed=; for tool in "python tools/lock.py check" "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo"; do \
+	    echo "== $$tool"; .venv/bin/$$tool || failed="$$failed, $$tool"; \
+	done; [ -z "$$failed" ] || { echo "make check: failed:$${failed#,}"; exit 1; }
 
 bench: ## run the benchmarks in bench/
 	@sh tools/setup dev

@@ -1,7 +1,8 @@
 """Write the lock files, or check without a network that they are in step with what they were made from.
 
-`write` (started by tools/setup lock) runs uv on pyproject.toml and tools/uv.in and notes in each lock's header a digest of
-what it was made from; `check` computes the digests again. The locks hold names, versions and hashes: no address, no path of a machine.
+`write` (started by tools/setup lock) runs uv on pyproject.toml and tools/uv.in and notes in each lock's header a digest
+of what it was made from; `check` computes the digests again. The locks hold names, versions and hashes: no address, no
+path of a machine.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def main() -> int:
             if stale:
                 print(f"not in step with what they were made from: {', '.join(stale)}; run `make lock` and commit them")
             elif apart := pins("requirements.lock") - pins("requirements-dev.lock"):
-                print(f"the two requirements files disagree on {', '.join(sorted(apart))}; run `make lock ARGS=--upgrade`")
+                print(f"the two locks disagree on {', '.join(sorted(apart))}; run `make lock ARGS=--upgrade`")
                 return 1
             return bool(stale)
         case ["write", *options]:

@@ -431,7 +431,7 @@ class Multipart:
     def stream(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
         """The body in blocks; `on_progress(sent, length)` is called before each."""
         sent = 0
-        for block in self._blocks():
+        for block in filter(None, self._blocks()):
             if on_progress:
                 on_progress(sent, self.length)
             sent += len(block)

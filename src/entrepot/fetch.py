@@ -18,7 +18,6 @@ import ssl
 import tempfile
 import threading
 import time
-import urllib.request
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,9 +25,11 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - what the environment says, no request
 
 import urllib3
 from urllib3 import exceptions as trouble
@@ -248,13 +249,13 @@ class Fetch:
                 preload_content=False,
                 decode_content=False,
             )
-        return _Answer(url, response.status, response.headers, response.read1, response.close)
+        return _Answer(url, response.status, response.headers, response.read1, partial(_leave, response))
 
     def _manager(self, scheme: str, host: str) -> urllib3.PoolManager:
         """The connections to use for `host`: direct ones or those of the proxy that the environment names."""
-        proxies = urllib.request.getproxies()
+        proxies = getproxies()
         proxy = proxies.get(scheme) or proxies.get("all")
-        if proxy and urllib.request.proxy_bypass(host):
+        if proxy and proxy_bypass(host):
             proxy = None
         with self._lock:
             if proxy not in self._managers:
@@ -279,15 +280,14 @@ class Fetch:
     def _pieces(self, answer: _Answer, limit: int, until: float | None) -> Iterator[bytes]:
         """The body as it comes; ends with an error if it is cut short, too large, too slow or not done at `until`."""
         url, length = _shown(answer.url), answer.length
-        too_large = UpstreamInvalid(f"the upstream {url} sends more than {limit} bytes", limit=limit)
         if length is not None and length > limit:
-            raise too_large
+            raise _too_large(url, limit)
         got, mark, since = 0, 0, time.monotonic()
         with _translated(answer.url, self._patience, began=True):
             while piece := answer.read(_CHUNK):
                 got += len(piece)
                 if got > limit:
-                    raise too_large
+                    raise _too_large(url, limit)
                 now = time.monotonic()
                 if until is not None and now > until:
                     raise UpstreamUnavailable(f"the upstream {url} took longer than {self._deadline:g} s")
@@ -298,6 +298,14 @@ class Fetch:
                 yield piece
         if length is not None and got != length:
             raise _cut_short(answer.url)
+
+
+def _leave(response: urllib3.BaseHTTPResponse) -> None:
+    """End an answer; its connection is kept for the next request if little of an error page is left to read."""
+    if response.status != 200 and (response.length_remaining or 0) <= _CHUNK:
+        with suppress(trouble.HTTPError, OSError):
+            response.read1(_CHUNK)
+    response.close()
 
 
 def _open_file(url: str, headers: Mapping[str, str]) -> _Answer:
@@ -316,9 +324,8 @@ def _open_file(url: str, headers: Mapping[str, str]) -> _Answer:
     modified = format_datetime(datetime.fromtimestamp(int(stat.st_mtime), UTC), usegmt=True)
     told = {"ETag": etag, "Last-Modified": modified, "Content-Length": str(stat.st_size)}
     # RFC 9110 13.1.3: If-None-Match decides where both are given.
-    same = (
-        headers["If-None-Match"] == etag if "If-None-Match" in headers else headers.get("If-Modified-Since") == modified
-    )
+    wanted, own = ("If-None-Match", etag) if "If-None-Match" in headers else ("If-Modified-Since", modified)
+    same = headers.get(wanted) == own
     return _Answer(url, 304 if same else 200, told, file.read, file.close)
 
 
@@ -390,6 +397,10 @@ def _cut_short(url: str) -> UpstreamUnavailable:
     return UpstreamUnavailable(f"the answer of the upstream {_shown(url)} was cut short", url=_shown(url))
 
 
+def _too_large(shown: str, limit: int) -> UpstreamInvalid:
+    return UpstreamInvalid(f"the upstream {shown} sends more than {limit} bytes", limit=limit)
+
+
 def _same(url: str, what: str, expected: object, found: object) -> None:
     if expected is not None and expected != found:
         message = f"{_shown(url)} has the {what} {found} where {expected} was expected"
@@ -444,8 +455,9 @@ class Flight(Generic[T]):
     a whole wrong file. A reader that goes away does not stop the flight.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stopping: threading.Event) -> None:
         self._path = path
+        self._stopping = stopping
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
@@ -463,7 +475,7 @@ class Flight(Generic[T]):
 
     async def started(self) -> None:
         """Wait until `chunks` has something to give, or raise the flight's error: nothing need be sent before."""
-        await self._until(lambda: self._released(whole=True) > 0)
+        await self._until(partial(self._has_more, 0, True))
 
     async def chunks(self, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes [start, end) as they come; raises the flight's error if the file turns out wrong.
@@ -473,8 +485,8 @@ class Flight(Generic[T]):
         at = start
         while end is None or at < end:
             whole = end is None or end == self._size
-            await self._until(lambda at=at, whole=whole: self._released(whole=whole) > at)  # type: ignore[misc]
-            piece = self._read(at, end, whole=whole)
+            await self._until(partial(self._has_more, at, whole))
+            piece = self._read(at, end, whole)
             if not piece:
                 return
             at += len(piece)
@@ -482,32 +494,35 @@ class Flight(Generic[T]):
 
     async def result(self) -> T:
         """What `start` returned; raises what it raised, even if all the bytes were right."""
-        await self._until(lambda: self._is_over, verified_is_enough=False)
+        await self._until(lambda: self._is_over)
         if self._error is not None:
             raise _fresh(self._error)
         return self._result  # type: ignore[return-value]
 
-    def _released(self, *, whole: bool) -> int:
+    def _released(self, whole: bool) -> int:
         if self._is_verified:
             return self._written
         return max(0, self._written - HELD_BACK) if whole else 0
 
-    def _read(self, at: int, end: int | None, *, whole: bool) -> bytes:
-        stop = self._released(whole=whole)
+    def _has_more(self, at: int, whole: bool) -> bool:
+        return self._is_verified or self._released(whole) > at
+
+    def _read(self, at: int, end: int | None, whole: bool) -> bytes:
+        stop = self._released(whole)
         stop = stop if end is None else min(stop, end)
         if at >= stop or self._file is None:
             return b""
         # Written a moment ago, so this comes from memory: a thread would cost more than the read.
         return os.pread(self._file.fileno(), min(_CHUNK, stop - at), at)
 
-    async def _until(self, ready: Callable[[], bool], *, verified_is_enough: bool = True) -> None:
-        """Wait for `ready`, or for the end; raises the flight's error unless the bytes are verified."""
+    async def _until(self, ready: Callable[[], bool]) -> None:
+        """Wait for `ready`; raises the flight's error unless the bytes are verified."""
         loop = asyncio.get_running_loop()
         while True:
             with self._lock:
                 if self._error is not None and not self._is_verified:
                     raise _fresh(self._error)
-                if ready() or self._is_over or (self._is_verified and verified_is_enough):
+                if ready():
                     return
                 turn = loop.create_future()
                 self._waiting.setdefault(loop, []).append(turn)
@@ -525,6 +540,8 @@ class Flight(Generic[T]):
     def _append(self, data: bytes) -> None:
         if self._is_verified or self._file is None:
             raise RuntimeError("a flight was written to after it was verified")
+        if self._stopping.is_set():
+            raise _stopping()
         rest = memoryview(data)
         while rest:
             rest = rest[self._file.write(rest) :]
@@ -539,7 +556,7 @@ class Flight(Generic[T]):
 
     def _end(self, result: T | None, error: BaseException | None) -> None:
         with self._lock:
-            self._result, self._error = result, error and _fresh(error)
+            self._result, self._error = result, error
             self._is_verified = self._is_verified or error is None
             self._is_over = True
             self._wake()
@@ -564,7 +581,7 @@ class Flights:
         self._flying: dict[str, Flight[Any]] = {}
         self._lock = threading.Lock()
         self._count = 0
-        self._is_closed = False
+        self._stopping = threading.Event()
 
     def join(self, key: str, start: Callable[[Sink], T]) -> Flight[T]:
         """The flight of `key`; the first caller's `start` runs in a thread, later callers share what comes of it.
@@ -573,16 +590,19 @@ class Flights:
         first whether the file was stored in the meantime: the flight before may have ended a moment ago.
         """
         with self._lock:
+            if self._stopping.is_set():
+                raise _stopping()
             flight = self._flying.get(key)
             if flight is None:
                 self._count += 1
-                flight = self._flying[key] = Flight(self._folder / str(self._count))
+                flight = self._flying[key] = Flight(self._folder / str(self._count), self._stopping)
                 self._pool.submit(self._fly, key, flight, start)
             return flight
 
     def close(self) -> None:
-        """Let running flights end at their next byte, and remove the folder."""
-        self._is_closed = True
+        """End running flights at their next byte, wait for that, and remove the folder."""
+        with self._lock:
+            self._stopping.set()
         self._pool.shutdown(wait=True)
         shutil.rmtree(self._folder, ignore_errors=True)
         os.close(self._guard)
@@ -591,10 +611,12 @@ class Flights:
         result, error = None, None
         try:
             flight._open()
+            if self._stopping.is_set():
+                raise _stopping()
             result = start(Sink(flight))
         except BaseException as raised:
-            error = raised
-            if not isinstance(error, EntrepotError | OSError):
+            error = _fresh(raised)
+            if not isinstance(raised, EntrepotError | OSError):
                 _log.exception("the download of %s failed", key)
         with self._lock:
             del self._flying[key]
@@ -606,6 +628,10 @@ def _take_turns(turns: list[asyncio.Future[None]]) -> None:
     for turn in turns:
         if not turn.done():
             turn.set_result(None)
+
+
+def _stopping() -> UpstreamUnavailable:
+    return UpstreamUnavailable("the download was given up, because the server is stopping")
 
 
 def _fresh(error: BaseException) -> BaseException:

@@ -43,7 +43,7 @@ _UNFINISHED = re.compile(r".+#\d+")
 _EXAMPLES = "use file:///absolute/folder or s3://bucket/prefix"
 
 
-class StorageFailed(OSError):  # noqa: N818 - named like the errors of core
+class StorageFailed(OSError):
     """The store could not do it (disk full, no permission, S3 away); `str()` is one line that says why."""
 
 

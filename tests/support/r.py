@@ -1,4 +1,4 @@
-"""Real R, started clean: no profile, no site library of the user's, a private library folder, nothing beyond loopback."""
+"""Real R, started clean: no profile, no library of the user's but a private one, nothing beyond loopback."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pathlib import Path
 
 KEPT = ("PATH", "HOME", "TMPDIR")
 NOWHERE = "http://127.0.0.1:9"
+DEBIAN_LIBRARY = Path("/usr/lib/R/site-library")
+"""What Debian's packages of R packages install into; what a user of the machine installed is elsewhere."""
 
 
 @functools.cache
@@ -48,8 +50,7 @@ def run_r(
                 cwd=scratch,
                 env=_environment(library) | dict(env or {}),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                capture_output=True,
                 text=True,
                 encoding="utf-8",
                 errors="replace",
@@ -57,7 +58,7 @@ def run_r(
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            said = "".join(part.decode(errors="replace") for part in (error.stdout, error.stderr) if part)
+            said = _text(error.stdout) + _text(error.stderr)
             raise AssertionError(f"R took more than {timeout:g} s\n{_report(code, said)}") from None
     assert done.returncode == 0, f"R ended with {done.returncode}\n{_report(code, done.stdout + done.stderr)}"
     return done
@@ -75,8 +76,13 @@ def _environment(library: Path) -> dict[str, str]:
         "TZ": "UTC",
         "R_LIBS": str(library),
         "R_LIBS_USER": "NULL",
-        "R_LIBS_SITE": "",
+        "R_LIBS_SITE": str(DEBIAN_LIBRARY) if DEBIAN_LIBRARY.exists() else "",
     }
+
+
+def _text(part: bytes | str | None) -> str:
+    """What TimeoutExpired holds: bytes, even of a process whose output is text."""
+    return part.decode(errors="replace") if isinstance(part, bytes) else part or ""
 
 
 def _report(code: str, said: str) -> str:

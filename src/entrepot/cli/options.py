@@ -15,8 +15,6 @@ from typer.core import TyperCommand, TyperGroup
 from entrepot.cli.session import OutputFormat, Session
 from entrepot.core.errors import Invalid
 
-SHARED_PANEL = "Flags of every command"
-
 Address = Annotated[
     str | None,
     typer.Option(
@@ -24,50 +22,33 @@ Address = Annotated[
         "-a",
         metavar="URL",
         help="Server to use; else ENTREPOT_ADDRESS or PACKAGEMANAGER_ADDRESS; without either, this machine's.",
-        rich_help_panel=SHARED_PANEL,
     ),
 ]
 Token = Annotated[
     str | None,
     typer.Option(
-        "--token",
-        metavar="TOKEN",
-        help="Token for that server; else ENTREPOT_TOKEN or PACKAGEMANAGER_TOKEN.",
-        rich_help_panel=SHARED_PANEL,
+        "--token", metavar="TOKEN", help="Token for that server; else ENTREPOT_TOKEN or PACKAGEMANAGER_TOKEN."
     ),
 ]
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config",
-        "-c",
-        metavar="FILE",
-        help="Configuration file of this machine's server; else ENTREPOT_CONFIG.",
-        rich_help_panel=SHARED_PANEL,
+        "--config", "-c", metavar="FILE", help="Configuration file of this machine's server; else ENTREPOT_CONFIG."
     ),
 ]
 Insecure = Annotated[
     bool | None,
-    typer.Option(
-        "--insecure-ssl-skip-verify", help="Don't check the server's certificate.", rich_help_panel=SHARED_PANEL
-    ),
+    typer.Option("--insecure-ssl-skip-verify", help="Don't check the server's certificate."),
 ]
 Output = Annotated[
     OutputFormat | None,
     typer.Option(
-        "--output-format",
-        "-o",
-        metavar="human|json",
-        case_sensitive=False,
-        help="Form of the output (default: human).",
-        rich_help_panel=SHARED_PANEL,
+        "--output-format", "-o", metavar="human|json", case_sensitive=False, help="Form of the output (default: human)."
     ),
 ]
 Verbose = Annotated[
     bool | None,
-    typer.Option(
-        "--verbose", "-v", help="More about what happens, on standard error.", rich_help_panel=SHARED_PANEL
-    ),
+    typer.Option("--verbose", "-v", help="More about what happens, on standard error."),
 ]
 
 SHARED: dict[str, Any] = {
@@ -90,7 +71,7 @@ class UsageFault(Invalid):
 def with_session(function: Callable[..., None]) -> Callable[..., None]:
     """`function(session, ...)` as a Typer command that also takes the persistent flags.
 
-    The flags given to a command win over those given before it.
+    The flags given to a command win over those given before it. A verb with a noun only takes its flags.
     """
     signature = inspect.signature(function, eval_str=True)
     own = list(signature.parameters.values())[1:]
@@ -99,7 +80,7 @@ def with_session(function: Callable[..., None]) -> Callable[..., None]:
     def command(ctx: typer.Context, **values: Any) -> None:
         session = ctx.ensure_object(Session)
         session.update({name: values.pop(name) for name in SHARED})
-        if not ctx.resilient_parsing:
+        if not ctx.resilient_parsing and ctx.invoked_subcommand is None:
             function(session, **values)
 
     keyword = inspect.Parameter.KEYWORD_ONLY

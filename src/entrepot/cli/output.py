@@ -152,9 +152,12 @@ def when(time: str | None) -> str:
     if not time:
         return "never"
     try:
-        return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        moment = datetime.fromisoformat(time)
     except ValueError:
         return time
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

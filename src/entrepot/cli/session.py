@@ -33,7 +33,10 @@ class Connection(NamedTuple):
 
 @dataclass
 class Session:
-    """The persistent flags as far as they are known; None is "not given"."""
+    """The persistent flags as far as they are known; None is "not given".
+
+    `expects_json` is the guess at `output_format` until that was read.
+    """
 
     address: str | None = None
     token: str | None = None
@@ -41,6 +44,7 @@ class Session:
     insecure: bool | None = None
     output_format: OutputFormat | None = None
     verbose: bool | None = None
+    expects_json: bool = False
 
     def update(self, given: Mapping[str, Any]) -> None:
         """Take the flags that were given."""
@@ -53,7 +57,8 @@ class Session:
 
     @property
     def out(self) -> Out:
-        return Out(as_json=self.output_format is OutputFormat.JSON)
+        is_json = self.expects_json if self.output_format is None else self.output_format is OutputFormat.JSON
+        return Out(as_json=is_json)
 
     def settings(self) -> Settings:
         """The settings of this machine's server.

@@ -169,6 +169,12 @@ class UpstreamUnavailable(EntrepotError):
     code = "upstream-unavailable"
 
 
+class FileLost(UpstreamUnavailable):
+    """A listed file that the store has lost and that can't be fetched again."""
+
+    code = "file-lost"
+
+
 class UpstreamInvalid(EntrepotError):
     """The upstream answered with something that can't be right: an unreadable index, a wrong hash."""
 

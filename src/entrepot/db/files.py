@@ -198,3 +198,8 @@ def _row(file: File) -> dict[str, Any]:
         "published": int(file.published.timestamp()) if file.published else None,
         "fields": file.fields,
     }
+
+
+def seen(row: Listed) -> Seen:
+    """What `core.changes.describe` wants to know of a row."""
+    return Seen(row.file.package, row.file.version, row.status)

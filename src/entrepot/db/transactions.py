@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select
 
 from entrepot.core.model import Source, Transaction, TransactionId
 from entrepot.db import sources as db_sources
@@ -66,9 +66,16 @@ def add_many(
 
 def day_for_source(connection: Connection, source_id: int, today: date) -> date:
     """The day of a change to a source of our own: today, and never before that of an earlier change."""
-    last = connection.execute(
-        select(func.max(transactions.c.day)).where(transactions.c.source_id == source_id)
-    ).scalar()
+    return _not_before(connection, transactions.c.source_id == source_id, today)
+
+
+def day_for_repository(connection: Connection, repository_id: int, today: date) -> date:
+    """The day of a change to a repository's subscriptions; as `day_for_source`."""
+    return _not_before(connection, transactions.c.repository_id == repository_id, today)
+
+
+def _not_before(connection: Connection, whose: ColumnElement[bool], today: date) -> date:
+    last = connection.execute(select(func.max(transactions.c.day)).where(whose)).scalar()
     return max(today, last) if last else today
 
 

@@ -1,0 +1,146 @@
+"""Commands that change the packages of a source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from entrepot.cli.options import UsageFault, split_list
+from entrepot.cli.output import change_line
+from entrepot.cli.session import Session
+from entrepot.core.errors import EntrepotError, Invalid, InvalidBatch
+
+if TYPE_CHECKING:
+    from entrepot.client import Outcome
+
+Source = Annotated[str, typer.Option("--source", metavar="NAME", help="Name of the source.")]
+Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Why; it is kept with the transaction.")]
+
+
+def add(
+    session: Session,
+    *,
+    source: Source,
+    path: Annotated[
+        list[str] | None,
+        typer.Option("--path", metavar="FILE,...", help="Package files; commas separate, or repeat the flag."),
+    ] = None,
+    file_in: Annotated[
+        str | None,
+        typer.Option(
+            "--file-in",
+            metavar="FILE",
+            help="File with one path per line, '-' for standard input; blank lines and lines with # are skipped.",
+        ),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace versions that are there already.")] = False,
+    comment: Comment = None,
+) -> None:
+    """Add package files to a local source.
+
+    All of them are added, or none.
+    """
+    from entrepot.cli.progress import upload_progress
+
+    files = [Path(name) for name in [*split_list(path), *_listed(file_in)]]
+    if not files:
+        raise UsageFault("no files to add", hint="give --path=FILE or --file-in=FILE")
+    _check_readable(files)
+    with session.connect() as (client, _), upload_progress(session.out) as on_progress:
+        outcome = client.add_packages(source, files, replace=replace, comment=comment, on_progress=on_progress)
+    lines = [f"Added package '{file.name}'" for file in files] if outcome["changes"] else ["Nothing changed"]
+    session.out.result(outcome, lines)
+    _tell_transaction(session, outcome)
+
+
+def archive(
+    session: Session,
+    *,
+    name: Annotated[str, typer.Option("--name", metavar="PACKAGE", help="Name of the package.")],
+    source: Source,
+    comment: Comment = None,
+) -> None:
+    """Archive a package.
+
+    It leaves the index; its files stay available under Archive.
+    """
+    with session.connect() as (client, _):
+        outcome = client.archive_package(source, name, comment=comment)
+    session.out.result(outcome, _change_lines(outcome))
+    _tell_transaction(session, outcome)
+
+
+def remove_package(
+    session: Session,
+    *,
+    name: Annotated[
+        str,
+        typer.Option(
+            "--name", metavar="PACKAGE@SCOPE", help="Package and what of it: @all, @current or a version as @1.2.3."
+        ),
+    ],
+    source: Source,
+    comment: Comment = None,
+) -> None:
+    """Remove a package or one version of it.
+
+    Snapshots from before keep it.
+    """
+    package, scope = _package_and_scope(name)
+    with session.connect() as (client, _):
+        outcome = client.remove_package(source, package, scope=scope, comment=comment)
+    session.out.result(outcome, _change_lines(outcome))
+    _tell_transaction(session, outcome)
+
+
+def _package_and_scope(name: str) -> tuple[str, str]:
+    package, _, scope = name.strip().partition("@")
+    if not package or not scope:
+        known = package or "PACKAGE"
+        raise UsageFault(
+            f"'{name}' does not say what of the package to remove",
+            hint=f"give --name={known}@all (every version), {known}@current or {known}@1.2.3 (that version)",
+        )
+    return package, scope
+
+
+def _listed(file_in: str | None) -> list[str]:
+    """The paths that a file lists, relative to the working directory."""
+    if file_in is None:
+        return []
+    try:
+        text = sys.stdin.read() if file_in == "-" else Path(file_in).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid(f"'{file_in}' is not a text file", hint="it lists one path per line, in UTF-8") from None
+    lines = (line.strip() for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _check_readable(files: Iterable[Path]) -> None:
+    """See that every file can be read before the first byte is sent.
+
+    Raises:
+        Invalid: with all faults together.
+    """
+    faults: list[tuple[str, EntrepotError]] = []
+    for file in files:
+        try:
+            file.open("rb").close()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            faults.append((str(file), Invalid(f"can't read '{file}': {reason}", path=str(file))))
+    if faults:
+        raise InvalidBatch.of(faults)
+
+
+def _change_lines(outcome: Outcome) -> list[str]:
+    return [change_line(change) for change in outcome["changes"]] or ["Nothing changed"]
+
+
+def _tell_transaction(session: Session, outcome: Outcome) -> None:
+    if session.verbose and outcome["transaction"] is not None:
+        session.out.info(f"Transaction {outcome['transaction']}")

@@ -1,0 +1,1 @@
+"""What the system can do: one function is one use and at most one transaction."""

@@ -1,0 +1,190 @@
+"""Repositories and their ordered subscriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from entrepot.app import App
+from entrepot.core.errors import AlreadySubscribed, Invalid, NameTaken, NotFound, WrongType
+from entrepot.core.model import SOURCE_TYPES_OF, Repository, RepositoryType, Source, check_name
+from entrepot.db import repositories as db_repositories
+from entrepot.db import sources as db_sources
+from entrepot.db import transactions as db_transactions
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryInfo:
+    """A repository with the names of its sources, in order, and its newest transaction of its own."""
+
+    repository: Repository
+    sources: tuple[Source, ...]
+    transaction: int | None
+
+
+def create_repository(
+    app: App, name: str, *, type_: RepositoryType, description: str = "", succeed_on_existing: bool = False
+) -> tuple[RepositoryInfo, bool]:
+    """A new repository without sources; whether it was made now.
+
+    Raises:
+        InvalidName, NameTaken
+    """
+    check_name(name, what="repository")
+    with app.db.write() as connection:
+        existing = db_repositories.find(connection, name)
+        if existing is not None and existing.name == name:
+            if succeed_on_existing and existing.type is type_:
+                return _info(connection, existing), False
+            raise NameTaken(
+                f"a repository named {name!r} exists",
+                hint="choose another name"
+                if existing.type is not type_
+                else "choose another name, or use --succeed-on-existing",
+                name=name,
+            )
+        db_repositories.add(connection, name=name, type_=type_, description=description, now=app.clock())
+        return _info(connection, db_repositories.get(connection, name)), True
+
+
+def edit_repository(
+    app: App, repo: str, *, name: str | None = None, description: str | None = None
+) -> RepositoryInfo:
+    """Rename or describe a repository. Its old URL ends with its old name."""
+    if name is not None:
+        check_name(name, what="repository")
+    with app.db.write() as connection:
+        repository = db_repositories.get(connection, repo)
+        if name is not None and name != repository.name:
+            taken = db_repositories.named(connection, name)
+            if taken is not None:
+                raise NameTaken(f"a repository named {name!r} exists", hint="choose another name", name=name)
+        db_repositories.change(
+            connection,
+            repository.id,
+            name=name or repository.name,
+            description=repository.description if description is None else description,
+        )
+        return _info(connection, db_repositories.get(connection, repository.id))
+
+
+def delete_repository(app: App, repo: str) -> None:
+    """Its URLs answer 404 from now on; its sources stay."""
+    with app.db.write() as connection:
+        repository = db_repositories.get(connection, repo)
+        db_repositories.mark_deleted(connection, repository.id, app.clock())
+
+
+def repository_info(app: App, repo: str) -> RepositoryInfo:
+    with app.db.read() as connection:
+        return _info(connection, db_repositories.get(connection, repo))
+
+
+def list_repositories(app: App) -> list[RepositoryInfo]:
+    with app.db.read() as connection:
+        return [_info(connection, repository) for repository in db_repositories.live(connection)]
+
+
+def subscribe(
+    app: App, repo: str, source: str, *, actor: str, succeed_on_existing: bool = False
+) -> RepositoryInfo:
+    """Add a source as the last one of a repository: one transaction.
+
+    Raises:
+        WrongType: the source's type does not go with the repository's type.
+        AlreadySubscribed
+    """
+    with app.db.write() as connection:
+        repository = db_repositories.get(connection, repo)
+        wanted = db_sources.get(connection, source)
+        _check_type(repository, wanted)
+        now = _subscribed(connection, repository)
+        if wanted.id in now:
+            if succeed_on_existing:
+                return _info(connection, repository)
+            raise AlreadySubscribed(
+                f"repository {repository.name!r} has subscribed to {wanted.name!r} already",
+                hint="use --succeed-on-existing if that is fine",
+            )
+        _subscribe_to(app, connection, repository, [*now, wanted.id], f"subscribed to {wanted.name}", actor)
+        return _info(connection, repository)
+
+
+def unsubscribe(app: App, repo: str, source: str, *, actor: str) -> RepositoryInfo:
+    """Take a source off a repository: one transaction. Older snapshots keep it."""
+    with app.db.write() as connection:
+        repository = db_repositories.get(connection, repo)
+        gone = db_sources.get(connection, source)
+        now = _subscribed(connection, repository)
+        if gone.id not in now:
+            raise NotFound(
+                f"repository {repository.name!r} has no subscription to {gone.name!r}",
+                hint=f"it has {_names(connection, now)}",
+            )
+        rest = [id_ for id_ in now if id_ != gone.id]
+        _subscribe_to(app, connection, repository, rest, f"unsubscribed from {gone.name}", actor)
+        return _info(connection, repository)
+
+
+def reorder(app: App, repo: str, sources: Sequence[str], *, actor: str) -> RepositoryInfo:
+    """Give a repository's sources a new order, all of them named: one transaction (none if nothing changes)."""
+    with app.db.write() as connection:
+        repository = db_repositories.get(connection, repo)
+        wanted = [db_sources.get(connection, name).id for name in sources]
+        now = _subscribed(connection, repository)
+        if sorted(wanted) != sorted(now):
+            raise Invalid(
+                f"the new order must name each source of {repository.name!r} once",
+                hint=f"its sources are {_names(connection, now)}",
+            )
+        if wanted != now:
+            message = "reordered: " + ", ".join(sources)
+            _subscribe_to(app, connection, repository, wanted, message, actor)
+        return _info(connection, repository)
+
+
+def _subscribe_to(
+    app: App, connection: Connection, repository: Repository, source_ids: list[int], message: str, actor: str
+) -> None:
+    now = app.clock()
+    at = db_transactions.add(
+        connection,
+        time=now,
+        day=db_transactions.day_for_repository(connection, repository.id, now.date()),
+        actor=actor,
+        message=message,
+        repository_id=repository.id,
+    )
+    db_repositories.subscribe_to(connection, repository.id, source_ids, at)
+
+
+def _check_type(repository: Repository, source: Source) -> None:
+    if source.type not in SOURCE_TYPES_OF[repository.type]:
+        allowed = ", ".join(sorted(SOURCE_TYPES_OF[repository.type]))
+        raise WrongType(
+            f"source type must be compatible with repository type: {source.name!r} is of type {source.type.value}, "
+            f"{repository.name!r} of type {repository.type.value}",
+            hint=f"a repository of type {repository.type.value} takes sources of type {allowed}",
+        )
+
+
+def _subscribed(connection: Connection, repository: Repository) -> list[int]:
+    return db_repositories.subscribed(connection).get(repository.id, [])
+
+
+def _names(connection: Connection, ids: Sequence[int]) -> str:
+    names = db_sources.names(connection, ids)
+    return ", ".join(names[id_] for id_ in ids) or "none"
+
+
+def _info(connection: Connection, repository: Repository) -> RepositoryInfo:
+    ids = _subscribed(connection, repository)
+    by_id = {source.id: source for source in db_sources.live(connection, ids)}
+    return RepositoryInfo(
+        repository,
+        tuple(by_id[id_] for id_ in ids),
+        db_transactions.newest_of(connection, repository_id=repository.id),
+    )
+

@@ -1,0 +1,178 @@
+"""A repository at a snapshot: opened as a view, answered by its ecosystem, files found or fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from entrepot.app import App
+from entrepot.core.answers import Answer, Ask, Document, View
+from entrepot.core.compose import compose
+from entrepot.core.errors import FileLost, FileNotListed, RepositoryNotFound
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Repository, RepositoryType
+from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
+from entrepot.db import files as db_files
+from entrepot.db import repositories as db_repositories
+from entrepot.db import sources as db_sources
+from entrepot.db import transactions as db_transactions
+from entrepot.db.transactions import DatabaseHistory
+from entrepot.documents import Draft, Rendered
+from entrepot.ecosystems.r import cran
+from entrepot.fetch import Flight
+from entrepot.sources.kinds import KINDS
+from entrepot.storage import Key
+
+
+class Answerer(Protocol):
+    def __call__(self, ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ecosystem:
+    """How a type of repository answers; `incomplete` counts index entries with unknown fields."""
+
+    answer: Answerer
+    incomplete: Callable[[View], int]
+
+
+ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, cran.incomplete)}
+
+
+@dataclass(frozen=True, slots=True)
+class OpenView:
+    """A repository at a snapshot. `is_fixed` if what it shows can never change; `changed` is when it last did."""
+
+    repository: Repository
+    cuts: tuple[Cut, ...]
+    is_fixed: bool
+    changed: datetime | None
+    filled: int
+    view: DatabaseView
+
+    @property
+    def key(self) -> str:
+        """Names what the view shows: two snapshots with one key have the same answers."""
+        return f"{self.repository.type.value}:" + ",".join(f"{cut.source_id}@{cut.upto}" for cut in self.cuts)
+
+
+class DatabaseView:
+    """`core.answers.View` over the catalogue."""
+
+    def __init__(self, app: App, cuts: Sequence[Cut]) -> None:
+        self._app = app
+        self._cuts = cuts
+        self._upto = {cut.source_id: cut.upto for cut in cuts}
+
+    def current(self) -> Iterable[Listed]:
+        return self._composed(status=FileStatus.CURRENT)
+
+    def archived(self) -> Iterable[Listed]:
+        return self._composed(status=FileStatus.ARCHIVED)
+
+    def of_package(self, package: PackageName) -> list[Listed]:
+        return self._composed(package=package)
+
+    def tells_sha256(self, file: File) -> bool:
+        """Whether indexes of this snapshot tell a file's SHA-256: only if it was known when the snapshot was made."""
+        return file.sha256_since is not None and file.sha256_since <= self._upto[file.source_id]
+
+    def _composed(self, *, status: FileStatus | None = None, package: PackageName | None = None) -> list[Listed]:
+        with self._app.db.read() as connection:
+            return compose([_CutLayer(connection, cut, status, package) for cut in self._cuts])
+
+
+class _CutLayer:
+    """`core.compose.Layer` of one source at its cut."""
+
+    def __init__(
+        self, connection: Connection, cut: Cut, status: FileStatus | None, package: PackageName | None
+    ) -> None:
+        self._connection = connection
+        self._cut = cut
+        self._status = status
+        self._package = package
+        self._rows: list[Listed] | None = None
+
+    def listed(self) -> list[Listed]:
+        if self._rows is None:
+            self._rows = db_files.visible(self._connection, self._cut, status=self._status, package=self._package)
+        return self._rows
+
+    def names(self) -> Iterable[PackageName]:
+        if self._package is not None:
+            return {row.file.package for row in self.listed()}
+        return db_files.names(self._connection, self._cut)
+
+
+def open_view(app: App, repo: str, snapshot: str) -> OpenView:
+    """The repository `repo` (by name) at `latest`, a date or a transaction id.
+
+    Raises:
+        RepositoryNotFound, SnapshotNotFound
+    """
+    wanted = parse_snapshot(snapshot)
+    with app.db.read() as connection:
+        repository = db_repositories.named(connection, repo)
+        if repository is None:
+            raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
+        subscriptions = db_repositories.all_subscriptions(connection, repository.id)
+        history = DatabaseHistory(connection)
+        cuts = resolve(wanted, subscriptions, history, today=app.today())
+        newest = db_transactions.get(connection, max((cut.upto for cut in cuts), default=0))
+        mirrors = (db_sources.mirror_state(connection, cut.source_id) for cut in cuts)
+        filled = sum(mirror.filled for mirror in mirrors if mirror is not None)
+    return OpenView(
+        repository,
+        cuts,
+        is_fixed=not isinstance(wanted, Latest),
+        changed=newest.time if newest else None,
+        filled=filled,
+        view=DatabaseView(app, cuts),
+    )
+
+
+def answer(opened: OpenView, ask: Ask) -> Answer:
+    """What the repository's ecosystem answers.
+
+    Raises:
+        FileNotListed: nothing of that name is visible there.
+    """
+    ecosystem = ECOSYSTEMS.get(opened.repository.type)
+    if ecosystem is None:
+        raise FileNotListed(f"repositories of type {opened.repository.type.value} serve nothing in this version")
+    return ecosystem.answer(ask, opened.view, told=opened.view.tells_sha256)
+
+
+def render(app: App, opened: OpenView, document: Document) -> Rendered:
+    """The bytes of an index: kept ones if nothing of what it shows has changed."""
+
+    def make() -> Draft:
+        incomplete = ECOSYSTEMS[opened.repository.type].incomplete(opened.view)
+        return Draft(document.render(), document.compress, incomplete)
+
+    return app.documents.get(f"{opened.key}/{document.key}", filled=opened.filled, make=make)
+
+
+def stored_size(app: App, file: File) -> int | None:
+    """How many bytes of a file the store has; None if it doesn't have it."""
+    return app.storage.size(Key.blob(file.sha256)) if file.sha256 else None
+
+
+def fetch(app: App, listed: Listed) -> Flight[File]:
+    """The download of a listed file that the store doesn't have.
+
+    Raises:
+        FileLost: it is a file of our own, and there is nowhere to fetch it from.
+    """
+    with app.db.read() as connection:
+        source = db_sources.by_id(connection, listed.file.source_id)
+    kind = KINDS[source.type]
+    if kind.fetch_file is None:
+        raise FileLost(
+            f"{listed.file.name} is listed, but the store has lost it", hint="restore the store from its backup"
+        )
+    return kind.fetch_file(app, source, listed)

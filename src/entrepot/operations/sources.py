@@ -1,0 +1,127 @@
+"""Sources: made, renamed, deleted, described."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from entrepot.app import App
+from entrepot.core.errors import Invalid, NameTaken, SourceInUse
+from entrepot.core.model import Source, SourceType, check_name
+from entrepot.db import files as db_files
+from entrepot.db import jobs as db_jobs
+from entrepot.db import repositories as db_repositories
+from entrepot.db import sources as db_sources
+from entrepot.db import transactions as db_transactions
+from entrepot.sources.kinds import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """A source with what it has now, and of a mirror how its syncs go (`job` is the active one's id)."""
+
+    source: Source
+    packages: int
+    transaction: int | None
+    mirror: db_sources.MirrorState | None
+    job: int | None
+
+
+def create_source(
+    app: App, name: str, *, type_: SourceType, succeed_on_existing: bool = False
+) -> tuple[SourceInfo, bool]:
+    """A new, empty source; whether it was made now.
+
+    Raises:
+        InvalidName, NameTaken
+        Invalid: sources of that type are not made by hand, or not available.
+    """
+    check_name(name, what="source")
+    with app.db.write() as connection:
+        existing = db_sources.find(connection, name)
+        if existing is not None and existing.name == name:
+            if succeed_on_existing and existing.type is type_:
+                return _info(connection, existing), False
+            raise NameTaken(
+                f"a source named {name!r} exists", hint="choose another name, or use --succeed-on-existing", name=name
+            )
+        _check_can_create(type_)
+        db_sources.add(connection, name=name, type_=type_, now=app.clock())
+        return _info(connection, db_sources.get(connection, name)), True
+
+
+def rename_source(app: App, source: str, name: str) -> SourceInfo:
+    check_name(name, what="source")
+    with app.db.write() as connection:
+        found = db_sources.get(connection, source)
+        _check_is_ours(found, "renamed")
+        taken = db_sources.find(connection, name)
+        if name != found.name and taken is not None and taken.name == name:
+            raise NameTaken(f"a source named {name!r} exists", hint="choose another name", name=name)
+        db_sources.rename(connection, found.id, name)
+        return _info(connection, db_sources.get(connection, name))
+
+
+def delete_source(app: App, source: str) -> None:
+    """Delete a source that no repository uses. Old snapshots that show its packages go on doing so.
+
+    Raises:
+        SourceInUse: a repository subscribes to it.
+    """
+    with app.db.write() as connection:
+        found = db_sources.get(connection, source)
+        _check_is_ours(found, "deleted")
+        subscribed = db_repositories.subscribed(connection)
+        users = db_repositories.names(connection, [repo for repo, ids in subscribed.items() if found.id in ids])
+        if users:
+            names = ", ".join(sorted(users.values()))
+            raise SourceInUse(
+                f"source {found.name!r} is used by {names}", hint="unsubscribe it first", repositories=sorted(users.values())
+            )
+        db_sources.mark_deleted(connection, found.id, app.clock())
+
+
+def source_info(app: App, source: str) -> SourceInfo:
+    with app.db.read() as connection:
+        return _info(connection, db_sources.get(connection, source))
+
+
+def list_sources(app: App, *, type_: SourceType | None = None) -> list[SourceInfo]:
+    with app.db.read() as connection:
+        found = db_sources.live(connection)
+        return [_info(connection, source) for source in found if type_ in (None, source.type)]
+
+
+def repository_sources(app: App, repo: str) -> list[SourceInfo]:
+    """The sources of a repository, in order."""
+    with app.db.read() as connection:
+        repository = db_repositories.get(connection, repo)
+        ids = db_repositories.subscribed(connection).get(repository.id, [])
+        return [_info(connection, db_sources.by_id(connection, id_)) for id_ in ids]
+
+
+def _check_can_create(type_: SourceType) -> None:
+    kind = KINDS.get(type_)
+    if kind is None:
+        ready = ", ".join(t.value for t, k in KINDS.items() if not k.is_predefined)
+        raise Invalid(f"sources of type {type_.value} are not available in this version", hint=f"available: {ready}")
+    if kind.is_predefined:
+        raise Invalid(f"the source of type {type_.value} exists from the start", hint="subscribe a repository to it")
+
+
+def _check_is_ours(source: Source, what: str) -> None:
+    kind = KINDS.get(source.type)
+    if kind is not None and kind.is_predefined:
+        raise Invalid(f"the predefined source {source.name!r} can't be {what}")
+
+
+def _info(connection: Connection, source: Source) -> SourceInfo:
+    active = db_jobs.active(connection, source_id=source.id)
+    return SourceInfo(
+        source,
+        db_files.count_current(connection, source.id),
+        db_transactions.newest_of(connection, source_id=source.id),
+        db_sources.mirror_state(connection, source.id),
+        active[0].id if active else None,
+    )

@@ -1,0 +1,1 @@
+"""Where files come from: one module per kind; `kinds.KINDS` lists them."""

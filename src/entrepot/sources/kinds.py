@@ -1,0 +1,41 @@
+"""The kinds of sources, by the type that administrators name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from entrepot.app import App
+from entrepot.core.model import Ecosystem, File, Listed, Source, SourceType
+from entrepot.fetch import Flight
+from entrepot.sources import mirror
+from entrepot.sources.mirror import Report, Synced
+
+
+class Refresh(Protocol):
+    def __call__(self, app: App, source: Source, *, force: bool, report: Report) -> Synced: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a type of source can do.
+
+    `label` is its name in messages; `refresh` brings a mirror up to date; `fetch_file` gets a listed file that is not
+    in the store yet. Sources of our own have neither, and `takes_files` if files are given to them.
+    """
+
+    label: str
+    ecosystem: Ecosystem
+    is_predefined: bool = False
+    takes_files: bool = False
+    refresh: Refresh | None = None
+    fetch_file: Callable[[App, Source, Listed], Flight[File]] | None = None
+
+
+KINDS: dict[SourceType, Kind] = {
+    SourceType.CRAN: Kind(
+        "CRAN", Ecosystem.CRAN, is_predefined=True, refresh=mirror.refresh, fetch_file=mirror.fetch_file
+    ),
+    SourceType.LOCAL: Kind("Local", Ecosystem.CRAN, takes_files=True),
+}
