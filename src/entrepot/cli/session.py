@@ -68,8 +68,7 @@ class Session:
         """
         from entrepot.settings import load_settings
 
-        config = self.config or _path(os.environ.get("ENTREPOT_CONFIG"))
-        return load_settings(config, os.environ)
+        return load_settings(self.config, os.environ)
 
     def local_settings(self, command: str) -> Settings:
         """The settings for a command that works on this machine only.
@@ -112,6 +111,3 @@ def remote(session: Session, env: Mapping[str, str]) -> tuple[str | None, str | 
     token = session.token or own[1] or (None if is_own else other[1])
     return address or None, token or None
 
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None

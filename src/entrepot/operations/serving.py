@@ -66,9 +66,13 @@ class DatabaseView:
         self._app = app
         self._cuts = cuts
         self._upto = {cut.source_id: cut.upto for cut in cuts}
+        self._current: list[Listed] | None = None
 
     def current(self) -> Iterable[Listed]:
-        return self._composed(status=FileStatus.CURRENT)
+        # Kept for the life of the view, which is one request: an index is rendered and counted from the same rows.
+        if self._current is None:
+            self._current = self._composed(status=FileStatus.CURRENT)
+        return self._current
 
     def archived(self) -> Iterable[Listed]:
         return self._composed(status=FileStatus.ARCHIVED)

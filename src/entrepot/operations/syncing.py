@@ -79,11 +79,15 @@ def sync(app: App, source_id: int, *, force: bool, report: Report) -> Synced:
     try:
         return refresh(app, source, force=force, report=report)
     except EntrepotError as error:
-        _record_failure(app, source, error)
+        _record_failure(app, source, error.code, error.message)
+        raise
+    except Exception:
+        # A bug: it must not be tried again in a tight loop either.
+        _record_failure(app, source, "internal", "the sync failed; the server's log says why")
         raise
 
 
-def _record_failure(app: App, source: Source, error: EntrepotError) -> None:
+def _record_failure(app: App, source: Source, code: str, message: str) -> None:
     with app.db.write() as connection:
         state = db_sources.mirror_state(connection, source.id)
         assert state is not None
@@ -92,7 +96,7 @@ def _record_failure(app: App, source: Source, error: EntrepotError) -> None:
             connection,
             source.id,
             failures=state.failures + 1,
-            error_code=error.code,
-            error=error.message,
+            error_code=code,
+            error=message,
             next_try=app.clock() + wait if app.settings.cran.sync_schedule else None,
         )

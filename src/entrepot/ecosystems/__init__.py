@@ -1,0 +1,1 @@
+"""Pure dialects: each turns bytes into values and values into bytes, with no I/O and no clock."""

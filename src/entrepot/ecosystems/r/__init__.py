@@ -1,0 +1,1 @@
+"""The R dialect: CRAN-like repositories."""

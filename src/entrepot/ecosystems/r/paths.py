@@ -1,0 +1,108 @@
+"""Paths of a CRAN-like repository below its root ("R Installation and Administration", 6.6)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from entrepot.core.errors import Invalid
+from entrepot.core.model import FileStatus, PackageName
+from entrepot.ecosystems.r.versions import check_name, check_version
+
+CONTRIB = "src/contrib/"
+_SUFFIX = ".tar.gz"
+_LONGEST = 512
+# The folder may be lower case: some clients and proxies write it so.
+_IN_ARCHIVE = re.compile(r"[Aa]rchive/([^/]+)/([^/]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The list of current packages: PACKAGES, PACKAGES.gz or PACKAGES.rds."""
+
+    format: Literal["plain", "gz", "rds"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A source package; asked at its current or its archive path, which answer alike."""
+
+    package: PackageName
+    version: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveIndex:
+    """Meta/archive.rds."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentIndex:
+    """Meta/current.rds."""
+
+
+RPath = Index | SourceFile | ArchiveIndex | CurrentIndex
+
+_FIXED: dict[str, RPath] = {
+    "PACKAGES": Index("plain"),
+    "PACKAGES.gz": Index("gz"),
+    "PACKAGES.rds": Index("rds"),
+    "Meta/archive.rds": ArchiveIndex(),
+    "Meta/current.rds": CurrentIndex(),
+}
+
+
+def parse(tail: str) -> RPath | None:
+    """What the path `tail` names, None if nothing that such a repository has."""
+    if not tail.startswith(CONTRIB) or len(tail) > _LONGEST:
+        return None
+    rest = tail[len(CONTRIB) :]
+    if fixed := _FIXED.get(rest):
+        return fixed
+    if "/" not in rest:
+        return _source_file(rest)
+    in_archive = _IN_ARCHIVE.fullmatch(rest)
+    if in_archive is None:
+        return None
+    found = _source_file(in_archive[2])
+    return found if found is not None and found.package == in_archive[1] else None
+
+
+def _source_file(name: str) -> SourceFile | None:
+    parts = split_file_name(name)
+    return SourceFile(PackageName(parts[0]), parts[1], name) if parts else None
+
+
+def split_file_name(name: str) -> tuple[str, str] | None:
+    """(package, version) of `NAME_VERSION.tar.gz`, None if it isn't one."""
+    if not name.endswith(_SUFFIX):
+        return None
+    package, underscore, version = name[: -len(_SUFFIX)].partition("_")
+    if not underscore:
+        return None
+    try:
+        return check_name(package), check_version(version)
+    except Invalid:
+        return None
+
+
+def file_name(package: str, version: str) -> str:
+    """`NAME_VERSION.tar.gz`."""
+    return f"{package}_{version}{_SUFFIX}"
+
+
+def archive_path(package: str, version: str) -> str:
+    """`NAME/NAME_VERSION.tar.gz`, as Meta/archive.rds names its rows."""
+    return f"{package}/{file_name(package, version)}"
+
+
+def upstream_paths(package: str, version: str, status: FileStatus) -> tuple[str, ...]:
+    """Where an upstream may have the file, relative to its root, the likeliest first.
+
+    Both, because a file moves to the archive between our reading of the index and our asking for it.
+    """
+    current = CONTRIB + file_name(package, version)
+    archived = f"{CONTRIB}Archive/{archive_path(package, version)}"
+    return (current, archived) if status is FileStatus.CURRENT else (archived, current)

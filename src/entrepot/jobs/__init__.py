@@ -1,0 +1,1 @@
+"""Background work: one file per kind of job, and the runner that carries them out in this process."""

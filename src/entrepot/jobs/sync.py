@@ -1,0 +1,26 @@
+"""The job that syncs one mirror."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from entrepot.app import App
+from entrepot.db.jobs import Job
+from entrepot.operations import syncing
+from entrepot.sources.mirror import Report
+
+
+def run(app: App, job: Job, report: Report) -> dict[str, Any]:
+    """Sync the job's source; what it brought, as the job's result."""
+    assert job.source_id is not None
+    synced = syncing.sync(app, job.source_id, force=bool(job.payload.get("force")), report=report)
+    return {
+        "transactions": len(synced.transactions),
+        "first_transaction": synced.transactions[0] if synced.transactions else None,
+        "last_transaction": synced.transactions[-1] if synced.transactions else None,
+        "added": synced.added,
+        "updated": synced.updated,
+        "archived": synced.archived,
+        "removed": synced.removed,
+        "faults": list(synced.faults[:1000]),
+    }

@@ -1,0 +1,1 @@
+"""The HTTP doors: package clients, the JSON API and the pages."""

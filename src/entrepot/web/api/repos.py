@@ -1,0 +1,143 @@
+"""`/repos`: repositories, their subscriptions, and what they show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response, status
+
+from entrepot.core.errors import Invalid
+from entrepot.operations import browsing, repositories, sources, syncing
+from entrepot.web.api import schemas
+from entrepot.web.api.deps import Actor, AppDep, Ascending, PageDep, Snapshot
+
+router = APIRouter(prefix="/repos", tags=["repositories"])
+
+
+@router.get("")
+def list_repos(app: AppDep) -> list[schemas.Repository]:
+    return [schemas.Repository.of(info) for info in repositories.list_repositories(app)]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+def create_repo(app: AppDep, _: Actor, body: schemas.NewRepository, response: Response) -> schemas.Repository:
+    type_ = schemas.repository_type(body.type)
+    if type_ is None:
+        raise Invalid(f"{body.type!r} is not a type of repository", hint="types are r, bioconductor and python")
+    info, is_new = repositories.create_repository(
+        app, body.name, type_=type_, description=body.description, succeed_on_existing=body.succeed_on_existing
+    )
+    response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+    return schemas.Repository.of(info)
+
+
+@router.get("/{repo}")
+def get_repo(app: AppDep, repo: str) -> schemas.Repository:
+    return schemas.Repository.of(repositories.repository_info(app, repo))
+
+
+@router.patch("/{repo}")
+def edit_repo(app: AppDep, _: Actor, repo: str, body: schemas.RepositoryEdit) -> schemas.Repository:
+    info = repositories.edit_repository(app, repo, name=body.name, description=body.description)
+    return schemas.Repository.of(info)
+
+
+@router.delete("/{repo}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_repo(app: AppDep, _: Actor, repo: str) -> None:
+    repositories.delete_repository(app, repo)
+
+
+@router.get("/{repo}/sources")
+def repo_sources(app: AppDep, repo: str) -> list[schemas.Source]:
+    return [source_shape(app, info) for info in sources.repository_sources(app, repo)]
+
+
+@router.post("/{repo}/sources")
+def subscribe(app: AppDep, actor: Actor, repo: str, body: schemas.NewSubscription) -> schemas.Repository:
+    info = repositories.subscribe(
+        app, repo, body.source, actor=actor, succeed_on_existing=body.succeed_on_existing
+    )
+    return schemas.Repository.of(info)
+
+
+@router.put("/{repo}/sources")
+def reorder(app: AppDep, actor: Actor, repo: str, body: schemas.NewOrder) -> schemas.Repository:
+    return schemas.Repository.of(repositories.reorder(app, repo, body.sources, actor=actor))
+
+
+@router.delete("/{repo}/sources/{source}")
+def unsubscribe(app: AppDep, actor: Actor, repo: str, source: str) -> schemas.Repository:
+    return schemas.Repository.of(repositories.unsubscribe(app, repo, source, actor=actor))
+
+
+@router.get("/{repo}/packages")
+def repo_packages(
+    app: AppDep,
+    repo: str,
+    page: PageDep,
+    ascending: Ascending,
+    response: Response,
+    snapshot: Snapshot = "latest",
+    name: str | None = None,
+    name_like: str | None = None,
+    _sort: Annotated[str, Query()] = "name",
+) -> list[schemas.Package]:
+    opened = browsing.open_repository(app, repo, snapshot)
+    return list_packages(opened, page, ascending, response, name=name, name_like=name_like)
+
+
+@router.get("/{repo}/packages/{name}")
+def repo_package(
+    app: AppDep, repo: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
+) -> schemas.PackageDetail:
+    opened = browsing.open_repository(app, repo, snapshot)
+    return schemas.PackageDetail.of(browsing.package_record(app, opened, name, version=version))
+
+
+@router.get("/{repo}/transactions")
+def repo_transactions(
+    app: AppDep, repo: str, page: PageDep, ascending: Ascending, response: Response
+) -> list[schemas.TransactionShape]:
+    rows, total = browsing.list_transactions(app, repo=repo, ascending=bool(ascending), page=page)
+    response.headers["X-Total-Count"] = str(total)
+    return [schemas.TransactionShape.of(row) for row in rows]
+
+
+@router.get("/{repo}/transaction-dates")
+def repo_transaction_dates(
+    app: AppDep, repo: str, ascending: Ascending, _sort: Annotated[str, Query()] = "date"
+) -> list[schemas.TransactionDate]:
+    rows = [
+        schemas.TransactionDate(alias=day, date=datetime.combine(day, time(), UTC), id=id_)
+        for day, id_ in browsing.transaction_dates(app, repo)
+    ]
+    return rows[::-1] if ascending is False else rows
+
+
+@router.get("/{repo}/first-transaction")
+def repo_first_transaction(app: AppDep, repo: str) -> schemas.FirstTransaction:
+    day = browsing.first_day(app, repo)
+    return schemas.FirstTransaction(alias=day, date=datetime.combine(day, time(), UTC))
+
+
+def list_packages(
+    opened: browsing.Opened,
+    page: browsing.Page,
+    ascending: bool | None,
+    response: Response,
+    *,
+    name: str | None,
+    name_like: str | None,
+) -> list[schemas.Package]:
+    """A page of packages, for repositories and sources alike."""
+    rows, total = browsing.list_packages(
+        opened, name=name, name_like=name_like, descending=ascending is False, page=page
+    )
+    response.headers["X-Total-Count"] = str(total)
+    return [schemas.Package.of(row) for row in rows]
+
+
+def source_shape(app: AppDep, info: sources.SourceInfo) -> schemas.Source:
+    """A source as the API shows it, with the time of its next sync."""
+    return schemas.Source.of(info, next_sync=syncing.next_sync(app, info.mirror) if info.mirror else None)

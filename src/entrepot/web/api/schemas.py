@@ -1,0 +1,337 @@
+"""The shapes that the API takes and answers, and how our values become them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from entrepot.core.changes import Change, ChangeKind
+from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
+from entrepot.db.jobs import Job
+from entrepot.operations.browsing import PackageRecord, PackageSummary, TransactionInfo
+from entrepot.operations.packages import Outcome
+from entrepot.operations.repositories import RepositoryInfo
+from entrepot.operations.sources import SourceInfo
+from entrepot.settings import without_password
+
+TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewRepository(_In):
+    name: str
+    type: str = "r"
+    description: str = Field("", max_length=2000)
+    succeed_on_existing: bool = False
+
+
+class RepositoryEdit(_In):
+    name: str | None = None
+    description: str | None = Field(None, max_length=2000)
+
+
+class NewSource(_In):
+    name: str
+    type: str = "local"
+    succeed_on_existing: bool = False
+
+
+class SourceEdit(_In):
+    name: str
+
+
+class NewSubscription(_In):
+    source: str
+    succeed_on_existing: bool = False
+
+
+class NewOrder(_In):
+    sources: list[str] = Field(max_length=1000)
+
+
+class Comment(_In):
+    comment: str = Field("", max_length=2000)
+
+
+class Removal(Comment):
+    scope: str
+
+
+class SyncRequest(_In):
+    force: bool = False
+
+
+class Repository(BaseModel):
+    id: int
+    name: str
+    type: str
+    description: str
+    auth: bool = False
+    created: datetime
+    sources: list[str]
+    transaction: int | None
+
+    @classmethod
+    def of(cls, info: RepositoryInfo) -> Repository:
+        repository = info.repository
+        return cls(
+            id=repository.id,
+            name=repository.name,
+            type=TYPE_LABELS[repository.type],
+            description=repository.description,
+            created=repository.created,
+            sources=[source.name for source in info.sources],
+            transaction=info.transaction,
+        )
+
+
+class SyncState(BaseModel):
+    """How a mirror's syncs go: never, ok, failed or running."""
+
+    state: str
+    last_success: datetime | None
+    error: str | None
+    next_try: datetime | None
+    job: int | None
+
+
+class Source(BaseModel):
+    id: int
+    name: str
+    type: str
+    created: datetime
+    mirror: bool
+    packages: int
+    transaction: int | None
+    upstream: str | None
+    sync: SyncState | None
+
+    @classmethod
+    def of(cls, info: SourceInfo, *, next_sync: datetime | None = None) -> Source:
+        mirror = info.mirror
+        state = None
+        if mirror is not None:
+            outcome = "failed" if mirror.error else "ok" if mirror.synced_from else "never"
+            state = SyncState(
+                state="running" if info.job else outcome,
+                last_success=mirror.synced_from,
+                error=mirror.error,
+                next_try=next_sync,
+                job=info.job,
+            )
+        return cls(
+            id=info.source.id,
+            name=info.source.name,
+            type=info.source.type.value,
+            created=info.source.created,
+            mirror=mirror is not None,
+            packages=info.packages,
+            transaction=info.transaction,
+            upstream=without_password(mirror.upstream) if mirror else None,
+            sync=state,
+        )
+
+
+class ChangeShape(BaseModel):
+    change: ChangeKind
+    name: str
+    version: str
+    previous: str | None
+
+    @classmethod
+    def of(cls, change: Change) -> ChangeShape:
+        return cls(change=change.kind, name=change.package, version=change.version, previous=change.previous)
+
+
+class OutcomeShape(BaseModel):
+    transaction: int | None
+    changes: list[ChangeShape]
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> OutcomeShape:
+        return cls(transaction=outcome.transaction, changes=[ChangeShape.of(change) for change in outcome.changes])
+
+
+class TransactionShape(BaseModel):
+    id: int
+    time: datetime
+    day: date
+    completed: datetime
+    published_to: datetime
+    source: str | None
+    repository: str | None
+    actor: str
+    message: str
+    counts: dict[str, int]
+
+    @classmethod
+    def of(cls, info: TransactionInfo) -> TransactionShape:
+        return cls(**cls.values(info))
+
+    @staticmethod
+    def values(info: TransactionInfo) -> dict[str, Any]:
+        """`published_to` is the start of the day that the transaction belongs to, as clients of the product read it."""
+        row = info.transaction
+        counts = {kind.value: sum(change.kind is kind for change in info.changes) for kind in ChangeKind}
+        midnight = datetime.fromisoformat(f"{row.day.isoformat()}T00:00:00+00:00")
+        return {
+            "id": row.id,
+            "time": row.time,
+            "day": row.day,
+            "completed": row.time,
+            "published_to": midnight,
+            "source": info.source,
+            "repository": info.repository,
+            "actor": row.actor,
+            "message": row.message,
+            "counts": counts,
+        }
+
+
+class TransactionDetail(TransactionShape):
+    changes: list[ChangeShape]
+
+    @classmethod
+    def of(cls, info: TransactionInfo) -> TransactionDetail:
+        return cls(**cls.values(info), changes=[ChangeShape.of(change) for change in info.changes])
+
+
+class TransactionDate(BaseModel):
+    """A day that can be used in a URL (`alias`), with its newest transaction."""
+
+    alias: date
+    date: datetime
+    id: int
+
+
+class FirstTransaction(BaseModel):
+    date: datetime
+    alias: date
+
+
+class Package(BaseModel):
+    name: str
+    version: str
+    license: str | None
+    source: str
+    package_date: datetime | None
+    package_size: int | None
+    checksum: str | None
+    needs_compilation: str | None
+
+    @classmethod
+    def of(cls, summary: PackageSummary) -> Package:
+        return cls(**cls.values(summary))
+
+    @staticmethod
+    def values(summary: PackageSummary) -> dict[str, Any]:
+        file = summary.listed.file
+        return {
+            "name": file.package,
+            "version": file.version,
+            "license": summary.fields.get("License"),
+            "source": summary.source,
+            "package_date": file.published,
+            "package_size": file.size,
+            "checksum": file.sha256,
+            "needs_compilation": summary.fields.get("NeedsCompilation"),
+        }
+
+
+class ArchivedVersion(BaseModel):
+    version: str
+    date_publication: datetime | None
+    is_current: bool
+    file: str
+    size: int | None
+    md5: str | None
+    checksum: str | None
+
+    @classmethod
+    def of(cls, listed: Listed) -> ArchivedVersion:
+        file = listed.file
+        return cls(
+            version=file.version,
+            date_publication=file.published,
+            is_current=listed.status is FileStatus.CURRENT,
+            file=file.name,
+            size=file.size,
+            md5=file.md5,
+            checksum=file.sha256,
+        )
+
+
+class PackageDetail(Package):
+    title: str | None
+    description: str | None
+    date_publication: datetime | None
+    is_archived: bool
+    file: str
+    md5: str | None
+    fields: dict[str, str]
+    versions: list[ArchivedVersion]
+    archived: list[ArchivedVersion]
+
+    @classmethod
+    def of(cls, record: PackageRecord) -> PackageDetail:  # type: ignore[override]
+        file = record.summary.listed.file
+        versions = [ArchivedVersion.of(row) for row in record.versions]
+        return cls(
+            **cls.values(record.summary),
+            title=record.description.get("Title"),
+            description=record.description.get("Description"),
+            date_publication=file.published,
+            is_archived=record.summary.listed.status is FileStatus.ARCHIVED,
+            file=file.name,
+            md5=file.md5,
+            fields=record.description,
+            versions=versions,
+            archived=[version for version in versions if not version.is_current],
+        )
+
+
+class Progress(BaseModel):
+    step: str
+    done: int
+    total: int
+
+
+class JobShape(BaseModel):
+    id: int
+    kind: str
+    source: str | None
+    state: str
+    progress: Progress
+    error: dict[str, Any] | None
+    result: dict[str, Any] | None
+    created: datetime
+    started: datetime | None
+    finished: datetime | None
+
+    @classmethod
+    def of(cls, job: Job, source: str | None) -> JobShape:
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            source=source,
+            state=job.state,
+            progress=Progress(step=job.step, done=job.done, total=job.total),
+            error=job.error,
+            result=job.result,
+            created=job.created,
+            started=job.started,
+            finished=job.finished,
+        )
+
+
+def repository_type(text: str) -> RepositoryType | None:
+    return next((type_ for type_ in RepositoryType if text.lower() == type_.value), None)
+
+
+def source_type(text: str) -> SourceType | None:
+    return next((type_ for type_ in SourceType if text.lower() == type_.value), None)

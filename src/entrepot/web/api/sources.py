@@ -1,0 +1,148 @@
+"""`/sources`: sources, what is in them, and syncs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Response, UploadFile, status
+
+from entrepot.app import App
+from entrepot.core.errors import Invalid
+from entrepot.operations import browsing, packages, sources, syncing
+from entrepot.operations.packages import Upload
+from entrepot.web.api import schemas
+from entrepot.web.api.deps import Actor, AppDep, Ascending, ContextDep, PageDep, Snapshot
+from entrepot.web.api.repos import list_packages, source_shape
+
+router = APIRouter(prefix="/sources", tags=["sources"])
+
+
+@router.get("")
+def list_sources(app: AppDep, type: str | None = None) -> list[schemas.Source]:
+    wanted = None
+    if type is not None:
+        wanted = _type(type)
+    return [source_shape(app, info) for info in sources.list_sources(app, type_=wanted)]
+
+
+@router.post("", status_code=status.HTTP_201_CREATED)
+def create_source(app: AppDep, _: Actor, body: schemas.NewSource, response: Response) -> schemas.Source:
+    info, is_new = sources.create_source(
+        app, body.name, type_=_type(body.type), succeed_on_existing=body.succeed_on_existing
+    )
+    response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
+    return source_shape(app, info)
+
+
+@router.get("/{source}")
+def get_source(app: AppDep, source: str) -> schemas.Source:
+    return source_shape(app, sources.source_info(app, source))
+
+
+@router.patch("/{source}")
+def edit_source(app: AppDep, _: Actor, source: str, body: schemas.SourceEdit) -> schemas.Source:
+    return source_shape(app, sources.rename_source(app, source, body.name))
+
+
+@router.delete("/{source}", status_code=status.HTTP_204_NO_CONTENT)
+def delete_source(app: AppDep, _: Actor, source: str) -> None:
+    sources.delete_source(app, source)
+
+
+@router.get("/{source}/packages")
+def source_packages(
+    app: AppDep,
+    source: str,
+    page: PageDep,
+    ascending: Ascending,
+    response: Response,
+    snapshot: Snapshot = "latest",
+    name: str | None = None,
+    name_like: str | None = None,
+) -> list[schemas.Package]:
+    opened = browsing.open_source(app, source, snapshot)
+    return list_packages(opened, page, ascending, response, name=name, name_like=name_like)
+
+
+@router.get("/{source}/packages/{name}")
+def source_package(
+    app: AppDep, source: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
+) -> schemas.PackageDetail:
+    opened = browsing.open_source(app, source, snapshot)
+    return schemas.PackageDetail.of(browsing.package_record(app, opened, name, version=version))
+
+
+@router.post("/{source}/packages")
+def add_packages(
+    app: AppDep,
+    actor: Actor,
+    source: str,
+    files: Annotated[list[UploadFile], File()],
+    replace: Annotated[bool, Form()] = False,
+    comment: Annotated[str, Form(max_length=2000)] = "",
+) -> schemas.OutcomeShape:
+    with tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix="upload-") as folder:
+        uploads = _receive(files, Path(folder))
+        outcome = packages.add_files(app, source, uploads, actor=actor, replace=replace, comment=comment)
+    return schemas.OutcomeShape.of(outcome)
+
+
+@router.post("/{source}/packages/{name}/archive")
+def archive_package(
+    app: AppDep, actor: Actor, source: str, name: str, body: schemas.Comment
+) -> schemas.OutcomeShape:
+    outcome = packages.archive_package(app, source, name, actor=actor, comment=body.comment)
+    return schemas.OutcomeShape.of(outcome)
+
+
+@router.post("/{source}/packages/{name}/remove")
+def remove_package(
+    app: AppDep, actor: Actor, source: str, name: str, body: schemas.Removal
+) -> schemas.OutcomeShape:
+    outcome = packages.remove_package(
+        app, source, name, scope=body.scope, actor=actor, comment=body.comment
+    )
+    return schemas.OutcomeShape.of(outcome)
+
+
+@router.get("/{source}/transactions")
+def source_transactions(
+    app: AppDep, source: str, page: PageDep, ascending: Ascending, response: Response
+) -> list[schemas.TransactionShape]:
+    rows, total = browsing.list_transactions(app, source=source, ascending=bool(ascending), page=page)
+    response.headers["X-Total-Count"] = str(total)
+    return [schemas.TransactionShape.of(row) for row in rows]
+
+
+@router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
+def sync_source(context: ContextDep, _: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
+    job = syncing.request_sync(context.app, source, force=body.force)
+    context.runner.wake()
+    return schemas.JobShape.of(job, _name(context.app, source))
+
+
+def _receive(files: Sequence[UploadFile], folder: Path) -> list[Upload]:
+    """Put what was received under names of our own; what the client calls a file is only looked at."""
+    uploads = []
+    for number, file in enumerate(files):
+        path = folder / str(number)
+        with path.open("wb") as target:
+            shutil.copyfileobj(file.file, target, 1024 * 1024)
+        uploads.append(Upload(file.filename or "", path))
+    return uploads
+
+
+def _name(app: App, source: str) -> str:
+    return sources.source_info(app, source).source.name
+
+
+def _type(text: str) -> schemas.SourceType:
+    found = schemas.source_type(text)
+    if found is None:
+        known = ", ".join(type_.value for type_ in schemas.SourceType)
+        raise Invalid(f"{text!r} is not a type of source", hint=f"types are {known}")
+    return found

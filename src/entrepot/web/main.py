@@ -1,0 +1,89 @@
+"""The server process: opens everything, listens, works off jobs, until a signal."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import uvicorn
+
+from entrepot.app import App, open_app
+from entrepot.core.errors import InvalidSettings
+from entrepot.jobs.runner import Runner
+from entrepot.operations import repositories
+from entrepot.operations.setup import ensure_defaults
+from entrepot.settings import Settings, parse_listen
+from entrepot.web.api.deps import Context
+from entrepot.web.auth import TOKEN_FILE, admin_token
+from entrepot.web.local import alone, announce
+from entrepot.web.site import make_site
+
+BACKLOG = 2048
+KEEP_ALIVE = 30
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        InvalidSettings: the address can't be listened on, or something that the settings name can't be used.
+        ServerRunning: another server uses the data folder.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    data_dir = settings.server.data_dir
+    token = admin_token(data_dir)
+    with alone(data_dir):
+        app = open_app(settings)
+        try:
+            ensure_defaults(app)
+            app.storage.sweep()
+            runner = Runner(app, is_alone=True, schedules=True)
+            with _listen(settings) as listener:
+                port = listener.getsockname()[1]
+                announce(data_dir, port)
+                _greet(app, port)
+                runner.start()
+                config = uvicorn.Config(
+                    make_site(Context(app, runner, token)),
+                    log_config=None,
+                    access_log=False,
+                    lifespan="off",
+                    server_header=False,
+                    backlog=BACKLOG,
+                    timeout_keep_alive=KEEP_ALIVE,
+                    timeout_graceful_shutdown=10,
+                    proxy_headers=False,
+                )
+                uvicorn.Server(config).run(sockets=[listener])
+                runner.stop()
+        finally:
+            app.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = parse_listen(settings.server.listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        raise InvalidSettings(
+            f"can't listen on {settings.server.listen}: {error.strerror}",
+            hint="another program uses that port? set [server] listen, for example to :4243",
+        ) from error
+    return listener
+
+
+def _greet(app: App, port: int) -> None:
+    """Say which URLs to use."""
+    base = app.settings.server.address or f"http://localhost:{port}"
+    print(f"Entrepot is ready: {base}/", flush=True)
+    for info in repositories.list_repositories(app):
+        repository = info.repository
+        print(f"  repository {repository.name} ({repository.type.value}): {base}/{repository.name}/latest", flush=True)
+        if repository.type.value == "r":
+            print(f'    in R: options(repos = c({repository.name} = "{base}/{repository.name}/latest"))', flush=True)
+    print(f"  data in {app.settings.server.data_dir}; the administrator's token in {TOKEN_FILE} there", flush=True)

@@ -1,0 +1,407 @@
+"""A CRAN on loopback that keeps its history like the real one and misbehaves on demand.
+
+    with FakeCran() as cran:
+        cran.add("abc", "1.0", data)
+        cran.add("abc", "1.1", newer)      # 1.0 goes to Archive/abc/
+        cran.publish()
+        cran.fail("src/contrib/PACKAGES.gz", "cut", times=1)
+        ... cran.url ...
+        assert cran.count("src/contrib/PACKAGES.gz") == 2
+
+Paths have no slash at the beginning. `add`, `remove` and `replace` show when `publish` is called.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import re
+import socket
+import tarfile
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime, parsedate_to_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+from urllib.parse import unquote, urlsplit
+
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
+
+EPOCH = datetime(2024, 1, 1, 12, tzinfo=UTC)
+"""When the first package is published unless the test says otherwise; each next one a day later."""
+CONTRIB = "src/contrib"
+KINDS = {
+    *("refuse", "hang", "slow", "drip", "cut", "cut_chunked", "chunked"),
+    *("wrong_bytes", "html", "redirect", "loop"),
+}
+
+
+class Asked(NamedTuple):
+    """One request that came."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One file of the tree."""
+
+    data: bytes
+    modified: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def etag(self) -> str:
+        return f'"{hashlib.md5(self.data, usedforsecurity=False).hexdigest()}-{self.modified.timestamp():.0f}"'
+
+
+@dataclass(slots=True)
+class Fault:
+    """How a path misbehaves, and how many times still (None: until `heal`)."""
+
+    kind: str
+    times: int | None
+    seconds: float
+
+
+class FakeServer:
+    """Any tree of files over HTTP/1.1 with validators, counted requests and faults; a context manager.
+
+    Files are those of `put`, then those below `folder`.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.requests: list[Asked] = []
+        self._folder = folder
+        self._files: dict[str, Served] = {}
+        self._faults: dict[str, Fault] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._server = _Server(self)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._server.shutdown()
+        self._server.hang_up()
+        self._server.server_close()
+
+    def put(
+        self, path: str, data: bytes, modified: datetime = EPOCH, *, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Serve `data` at `path`, with more or other headers if given."""
+        with self._lock:
+            self._files[path] = Served(data, modified, headers or {})
+
+    def fail(self, path: str, kind: str | int, times: int | None = None, *, seconds: float = 60) -> None:
+        """Misbehave when `path` ("*": any path) is asked for, `times` times or until `heal`.
+
+        Kinds: a status ("500", 404, ...); `refuse` (close at once); `hang` (no answer for `seconds`); `slow` (`seconds`
+        between head and body); `drip` (a byte a second); `cut` (half of the Content-Length); `cut_chunked`; `chunked`
+        (sound, but without Content-Length); `wrong_bytes` (same length); `html` (a page with status 200);
+        `redirect:URL`; `loop`.
+        """
+        if str(kind).partition(":")[0] not in KINDS and not str(kind).isdecimal():
+            raise ValueError(f"no such kind of fault: {kind}")
+        with self._lock:
+            self._faults[path] = Fault(str(kind), times, seconds)
+
+    def heal(self, path: str | None = None) -> None:
+        """End the misbehaviour of `path`, or all of it."""
+        with self._lock:
+            self._faults = {other: fault for other, fault in self._faults.items() if path not in {None, other}}
+
+    def count(self, path: str) -> int:
+        """How many requests for `path` came."""
+        return sum(asked.path == path for asked in list(self.requests))
+
+    def find(self, path: str) -> Served | None:
+        with self._lock:
+            served = self._files.get(path)
+        place = self._folder / path if self._folder else None
+        if served or place is None or ".." in Path(path).parts or not place.is_file():
+            return served
+        return Served(place.read_bytes(), datetime.fromtimestamp(int(place.stat().st_mtime), UTC))
+
+    def take_fault(self, path: str) -> Fault | None:
+        with self._lock:
+            name = path if path in self._faults else "*"
+            fault = self._faults.get(name)
+            if fault and fault.times is not None:
+                fault.times -= 1
+                if not fault.times:
+                    del self._faults[name]
+            return fault
+
+    def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the server's end."""
+        self._stopping.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One version that was ever published."""
+
+    name: str
+    version: str
+    data: bytes
+    published: datetime
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}_{self.version}.tar.gz"
+
+    def path(self, status: FileStatus) -> str:
+        folder = CONTRIB if status is FileStatus.CURRENT else f"{CONTRIB}/Archive/{self.name}"
+        return f"{folder}/{self.file_name}"
+
+
+class FakeCran(FakeServer):
+    """The tree of a CRAN: the newest version of each package, and all before it in the archive."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        super().__init__(folder)
+        self._packages: dict[tuple[str, str], Package] = {}
+        self._removed: set[str] = set()
+        self._published: set[str] = set()
+
+    def add(self, name: str, version: str, data: bytes, published: datetime | None = None) -> Package:
+        """A new version comes; what was taken off CRAN comes back with it."""
+        package = Package(name, version, data, published or EPOCH + timedelta(days=len(self._packages)))
+        self._packages[name, version] = package
+        self._removed.discard(name)
+        return package
+
+    def remove(self, name: str) -> None:
+        """Take a package off CRAN: all of its versions are in the archive."""
+        self._removed.add(name)
+
+    def replace(self, name: str, version: str, data: bytes, published: datetime | None = None) -> None:
+        """Other bytes under the same version, as CRAN does now and then."""
+        old = self._packages[name, version]
+        self._packages[name, version] = Package(name, version, data, published or old.published)
+
+    def publish(self) -> None:
+        """Show what was added, removed and replaced, all at once; an index that did not change keeps its validators."""
+        listed = self.listed()
+        tree = {
+            package.path(self._status(package)): Served(package.data, package.published)
+            for package in self._packages.values()
+        }
+        with self._lock:
+            tree |= {path: self._dated(path, data) for path, data in _indexes(listed).items()}
+            self._files = {path: file for path, file in self._files.items() if path not in self._published} | tree
+            self._published = set(tree)
+
+    def listed(self) -> list[Listed]:
+        """All versions in the order of R's own indexes: by package, the archived ones oldest first."""
+        return [
+            Listed(_file(number, package), self._status(package))
+            for number, package in enumerate(sorted(self._packages.values(), key=_order), 1)
+        ]
+
+    def _status(self, package: Package) -> FileStatus:
+        newest = max((other for other in self._packages.values() if other.name == package.name), key=_order)
+        is_current = package is newest and package.name not in self._removed
+        return FileStatus.CURRENT if is_current else FileStatus.ARCHIVED
+
+    def _dated(self, path: str, data: bytes) -> Served:
+        old = self._files.get(path)
+        if old and old.data == data:
+            return old
+        newest = max([EPOCH, *(package.published for package in self._packages.values())])
+        return Served(data, max(newest, old.modified + timedelta(seconds=1)) if old else newest)
+
+
+def _indexes(listed: list[Listed]) -> dict[str, bytes]:
+    # Here, not at the top: the server is of use to tests of the rings below the dialects.
+    from entrepot.ecosystems.r import archive, packages
+
+    current = [each for each in listed if each.status is FileStatus.CURRENT]
+    archived = [each for each in listed if each.status is FileStatus.ARCHIVED]
+    index = packages.render(current)
+    return {
+        f"{CONTRIB}/PACKAGES": index,
+        f"{CONTRIB}/PACKAGES.gz": gzip.compress(index, mtime=0),
+        f"{CONTRIB}/Meta/archive.rds": archive.render_archive(archived),
+        f"{CONTRIB}/Meta/current.rds": archive.render_current(current),
+    }
+
+
+def _file(number: int, package: Package) -> File:
+    return File(
+        id=number,
+        source_id=1,
+        package=PackageName(package.name),
+        version=package.version,
+        name=package.file_name,
+        size=len(package.data),
+        md5=hashlib.md5(package.data, usedforsecurity=False).hexdigest(),
+        sha256=Sha256(hashlib.sha256(package.data).hexdigest()),
+        sha256_since=None,
+        published=package.published,
+        fields=_fields(package),
+    )
+
+
+def _fields(package: Package) -> str:
+    """What the index says besides name, version and hash; nothing for bytes that are no R package."""
+    from entrepot.ecosystems.r import packages
+
+    try:
+        with tarfile.open(fileobj=io.BytesIO(package.data)) as tar:
+            description = tar.extractfile(f"{package.name}/DESCRIPTION")
+            has_src = any(name.startswith(f"{package.name}/src/") for name in tar.getnames())
+            return packages.fields_of_description(description.read(), has_src_folder=has_src) if description else ""
+    except (tarfile.TarError, KeyError):
+        return ""
+
+
+def _order(package: Package) -> tuple[str, list[int]]:
+    return package.name, [int(number) for number in re.split(r"[.-]", package.version)]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that the end waits for them
+    request_queue_size = 256
+
+    def __init__(self, fake: FakeServer) -> None:
+        self.fake = fake
+        self._open: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End kept connections: a server that is gone answers nobody."""
+        for connection in list(self._open):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path).lstrip("/")
+        fake = self.server.fake
+        fake.requests.append(Asked(self.command, path, dict(self.headers.items())))
+        fault = fake.take_fault(path)
+        served = fake.find(path)
+        if fault:
+            self._misbehave(fault, served or Served(b"", EPOCH))
+        elif served is None:
+            self._plain(404, b"not found\n")
+        elif self._has(served):
+            self._head(304, {"ETag": served.etag})
+        else:
+            self._send(served)
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests have enough to say."""
+
+    def _has(self, served: Served) -> bool:
+        if wanted := self.headers.get("If-None-Match"):
+            return wanted == served.etag
+        since = self.headers.get("If-Modified-Since")
+        return since is not None and parsedate_to_datetime(since) >= served.modified.replace(microsecond=0)
+
+    def _head(self, status: int, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _plain(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        told = {"Content-Type": "text/plain", "Content-Length": str(len(body)), **(headers or {})}
+        self._head(status, told)
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _send(self, served: Served, write: Callable[[bytes], object] | None = None, *, chunked: bool = False) -> None:
+        length = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(served.data))}
+        validators = {"ETag": served.etag, "Last-Modified": format_datetime(served.modified, usegmt=True)}
+        self._head(200, {"Content-Type": "application/octet-stream", **length, **validators, **served.headers})
+        if self.command != "HEAD":
+            (write or self.wfile.write)(served.data)
+
+    def _misbehave(self, fault: Fault, served: Served) -> None:
+        kind, _, value = fault.kind.partition(":")
+        if kind.isdecimal():
+            self._plain(int(kind), f"status {kind}\n".encode())
+        elif kind == "redirect":
+            self._plain(302, b"", {"Location": value})
+        elif kind == "loop":
+            self._plain(302, b"", {"Location": self.path})
+        elif kind == "html":
+            self._plain(200, b"<html>Welcome to the guest network</html>", {"Content-Type": "text/html"})
+        elif kind == "wrong_bytes":
+            self._send(Served(bytes(byte ^ 0xFF for byte in served.data), served.modified))
+        elif kind == "slow":
+            self._send(served, lambda data: self._late(data, fault.seconds))
+        elif kind == "chunked":
+            self._send(served, lambda data: self._chunks(data, whole=True), chunked=True)
+        else:
+            self.close_connection = True
+            self._break_off(kind, fault.seconds, served)
+
+    def _break_off(self, kind: str, seconds: float, served: Served) -> None:
+        half = served.data[: len(served.data) // 2]
+        if kind == "hang":
+            self.server.fake.pause(seconds)
+        elif kind == "cut":
+            self._send(served, lambda _: self.wfile.write(half))
+        elif kind == "cut_chunked":
+            self._send(served, lambda _: self._chunks(half, whole=False), chunked=True)
+        elif kind == "drip":
+            self._send(served, self._drip)
+        # else refuse: nothing at all
+
+    def _chunks(self, data: bytes, *, whole: bool) -> None:
+        for at in range(0, len(data), 65536):
+            piece = data[at : at + 65536]
+            self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+        if whole:
+            self.wfile.write(b"0\r\n\r\n")
+
+    def _late(self, data: bytes, seconds: float) -> None:
+        self.wfile.flush()
+        self.server.fake.pause(seconds)
+        self.wfile.write(data)
+
+    def _drip(self, data: bytes) -> None:
+        for byte in data:
+            if self.server.fake._stopping.is_set():
+                return
+            self.wfile.write(bytes([byte]))
+            self.server.fake.pause(1)
