@@ -32,9 +32,9 @@ class _Section(BaseModel):
 class Server(_Section):
     """`[server]`: where the server keeps its data and listens."""
 
-    data_dir: Path = Field(Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
-    listen: str = Field(":4242", description="HOST:PORT; an empty host means all addresses")
-    address: str = Field("", description="public base URL, where it differs from the listener's")
+    data_dir: Path = Field(default=Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
+    listen: str = Field(default=":4242", description="HOST:PORT; an empty host means all addresses")
+    address: str = Field(default="", description="public base URL, where it differs from the listener's")
 
     @field_validator("listen")
     @classmethod
@@ -53,7 +53,7 @@ class Server(_Section):
 class DatabaseSection(_Section):
     """`[database]`"""
 
-    url: str = Field("", description="empty: SQLite in data_dir; postgresql://user:password@host/database")
+    url: str = Field(default="", description="empty: SQLite in data_dir; postgresql://user:password@host/database")
 
     @field_validator("url")
     @classmethod
@@ -66,7 +66,7 @@ class DatabaseSection(_Section):
 class StorageSection(_Section):
     """`[storage]`"""
 
-    url: str = Field("", description="empty: a folder in data_dir; file:///PATH or s3://BUCKET/PREFIX")
+    url: str = Field(default="", description="empty: a folder in data_dir; file:///PATH or s3://BUCKET/PREFIX")
 
     @field_validator("url")
     @classmethod
@@ -79,8 +79,10 @@ class StorageSection(_Section):
 class Cran(_Section):
     """`[cran]`: the predefined source `cran`."""
 
-    upstream: str = Field("https://cloud.r-project.org", description="base URL of a CRAN mirror: http, https or file")
-    sync_schedule: str = Field("0 3 * * *", description="cron expression in UTC; empty: by hand alone")
+    upstream: str = Field(
+        default="https://cloud.r-project.org", description="base URL of a CRAN mirror: http, https or file"
+    )
+    sync_schedule: str = Field(default="0 3 * * *", description="cron expression in UTC; empty: by hand alone")
 
     @field_validator("upstream")
     @classmethod
@@ -104,13 +106,13 @@ class Cran(_Section):
 class Local(_Section):
     """`[local]`: packages of one's own."""
 
-    max_upload: int = Field(4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
+    max_upload: int = Field(default=4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
 
 
 class Repos(_Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 
-    cran: str = Field("cran", description="an R repository of all of CRAN")
+    cran: str = Field(default="cran", description="an R repository of all of CRAN")
 
     @field_validator("cran")
     @classmethod
@@ -132,7 +134,7 @@ class Settings(_Section):
     cran: Cran = Cran()
     local: Local = Local()
     repos: Repos = Repos()
-    file: Path | None = Field(None, exclude=True)
+    file: Path | None = Field(default=None, exclude=True)
 
     @property
     def database_url(self) -> str:
@@ -156,7 +158,7 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
     try:
         settings = Settings.model_validate(values | {"file": file})
     except ValidationError as error:
-        raise _explain(error, values, file) from error
+        raise _explain(error, file) from error
     base = file.parent if file else Path.cwd()
     data_dir = (base / settings.server.data_dir.expanduser()).resolve()
     return settings.model_copy(update={"server": settings.server.model_copy(update={"data_dir": data_dir})})
@@ -213,7 +215,7 @@ def _overlay(values: dict[str, Any], env: Mapping[str, str]) -> None:
             place[key] = value
 
 
-def _explain(error: ValidationError, values: Mapping[str, Any], file: Path | None) -> InvalidSettings:
+def _explain(error: ValidationError, file: Path | None) -> InvalidSettings:
     fault = error.errors()[0]
     where = fault["loc"]
     key = f"[{where[0]}] {'.'.join(str(part) for part in where[1:])}".strip()
@@ -231,7 +233,7 @@ def _allowed(where: tuple[int | str, ...]) -> str:
     if section is None or len(where) == 1:
         return "sections are " + ", ".join(f"[{name}]" for name in Settings.model_fields if name != "file")
     model = section.annotation
-    assert model is not None
+    assert isinstance(model, type)
     assert issubclass(model, BaseModel)
     named = model.model_fields.get(str(where[1]))
     if named is not None:

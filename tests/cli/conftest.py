@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import tarfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from entrepot.cli.main import build
@@ -24,6 +26,15 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(f"ENTREPOT_{name}", raising=False)
         monkeypatch.delenv(f"PACKAGEMANAGER_{name}", raising=False)
+
+
+_command = functools.cache(lambda: typer.main.get_command(build()))
+
+
+@pytest.fixture(autouse=True)
+def _build_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner takes one command tree for all tests: building it costs more than most commands."""
+    monkeypatch.setattr("typer.testing._get_command", lambda _: _command())
 
 
 @pytest.fixture
@@ -51,7 +62,7 @@ class Entrepot:
         server = []
         if self.address:
             server = [f"--address={self.address}", f"--token={self.token}"]
-        return CliRunner().invoke(build(), [*args, *server], env={**self.env, **(env or {})}, input=stdin)
+        return CliRunner().invoke(typer.Typer(), [*args, *server], env={**self.env, **(env or {})}, input=stdin)
 
     def said(self, *args: str) -> list[str]:
         """The lines on standard output of a command that succeeds."""

@@ -31,7 +31,10 @@ def mirrors(entrepot: Entrepot, stub: Stub) -> Entrepot:
 def test_sync_waits_and_sums_up(mirrors: Entrepot) -> None:
     """`sync` tells its steps in plain lines off a terminal, then one line of summary."""
     result = mirrors("sync")
-    assert (result.exit_code, result.stdout) == (0, "Synced 'cran': 120 added, 30 updated, 1 removed in 3 transactions\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "Synced 'cran': 120 added, 30 updated, 1 removed in 3 transactions\n",
+    )
     assert result.stderr.splitlines() == ["cran: queued", "cran: reading indexes 1 of 4", "cran: done"]
 
 
@@ -110,7 +113,10 @@ def test_sync_without_a_mirror(mirrors: Entrepot) -> None:
     """A type without a mirror is not found (4), with the way to make one."""
     assert mirrors.failed("sync", "--type=pypi") == (
         4,
-        ["Error: there is no mirror of type 'pypi'", "Hint: 'entrepot create source --name=pypi --type=pypi' makes one"],
+        [
+            "Error: there is no mirror of type 'pypi'",
+            "Hint: 'entrepot create source --name=pypi --type=pypi' makes one",
+        ],
     )
 
 

@@ -41,7 +41,7 @@ KINDS = {
 
 
 class Asked(NamedTuple):
-    """One request that came."""
+    """One request that came; the names of headers in title case."""
 
     method: str
     path: str
@@ -128,6 +128,15 @@ class FakeServer:
     def count(self, path: str) -> int:
         """How many requests for `path` came."""
         return sum(asked.path == path for asked in list(self.requests))
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made."""
+        return self._server.accepted
+
+    def wrap(self, wrapping: Callable[[socket.socket], socket.socket]) -> None:
+        """Wrap each connection to come, for TLS."""
+        self._server.wrapping = wrapping
 
     def find(self, path: str) -> Served | None:
         with self._lock:
@@ -281,8 +290,15 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, fake: FakeServer) -> None:
         self.fake = fake
+        self.accepted = 0
+        self.wrapping: Callable[[socket.socket], socket.socket] | None = None
         self._open: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = self.socket.accept()
+        self.accepted += 1
+        return (self.wrapping(connection) if self.wrapping else connection), address
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._open.add(request)
@@ -312,7 +328,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path).lstrip("/")
         fake = self.server.fake
-        fake.requests.append(Asked(self.command, path, dict(self.headers.items())))
+        fake.requests.append(Asked(self.command, path, {name.title(): value for name, value in self.headers.items()}))
         fault = fake.take_fault(path)
         served = fake.find(path)
         if fault:

@@ -110,4 +110,3 @@ def remote(session: Session, env: Mapping[str, str]) -> tuple[str | None, str | 
     is_own = not session.address and bool(own[0])
     token = session.token or own[1] or (None if is_own else other[1])
     return address or None, token or None
-

@@ -116,9 +116,7 @@ def plan(
 class _Timeline:
     """One package: from what is known through dated states to what was found."""
 
-    def __init__(
-        self, known: Sequence[Listed], new_files: list[Found], days: _Days, archive_is_known: bool
-    ) -> None:
+    def __init__(self, known: Sequence[Listed], new_files: list[Found], days: _Days, archive_is_known: bool) -> None:
         self.known = {row.file.version: row for row in known}
         self.start: State = {row.file.id: row.status for row in known}
         self.state: State = dict(self.start)

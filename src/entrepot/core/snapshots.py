@@ -126,9 +126,7 @@ def closed_through(source: Source, *, today: date) -> date | None:
     return min(yesterday, source.synced_from.date() - ONE_DAY) if source.synced_from else None
 
 
-def servable_days(
-    subscriptions: Sequence[Subscription], history: History, *, today: date
-) -> tuple[date, date] | None:
+def servable_days(subscriptions: Sequence[Subscription], history: History, *, today: date) -> tuple[date, date] | None:
     """The first and the newest day that a repository can be used as of, both inclusive; None if there is none."""
     newest = today - ONE_DAY
     for subscription in _in_force(subscriptions, _last(subscriptions)):
@@ -168,9 +166,7 @@ def _resolve_transaction(
     return _cuts_upto(in_force, wanted, history)
 
 
-def _resolve_day(
-    day: date, subscriptions: Sequence[Subscription], history: History, today: date
-) -> tuple[Cut, ...]:
+def _resolve_day(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> tuple[Cut, ...]:
     in_force = _in_force_on(day, subscriptions, history)
     if in_force is None:
         raise _outside(day, subscriptions, history, today)
@@ -184,9 +180,7 @@ def _resolve_day(
     return cuts
 
 
-def _in_force_on(
-    day: date, subscriptions: Sequence[Subscription], history: History
-) -> tuple[Subscription, ...] | None:
+def _in_force_on(day: date, subscriptions: Sequence[Subscription], history: History) -> tuple[Subscription, ...] | None:
     by_then = [at for at in _starts(subscriptions) if history.day_of(at) <= day]
     if by_then:
         return _in_force(subscriptions, by_then[-1])
@@ -212,9 +206,7 @@ def _first_answering(
     return None
 
 
-def _outside(
-    day: date, subscriptions: Sequence[Subscription], history: History, today: date
-) -> SnapshotNotFound:
+def _outside(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> SnapshotNotFound:
     days = servable_days(subscriptions, history, today=today)
     if days is None:
         unsynced = [
@@ -256,7 +248,5 @@ def _in_force(subscriptions: Sequence[Subscription], at: TransactionId) -> tuple
     return tuple(sorted((s for s in subscriptions if s.since <= at < s.until), key=lambda s: s.position))
 
 
-def _cuts_upto(
-    in_force: Sequence[Subscription], upto: TransactionId, history: History
-) -> tuple[Cut, ...]:
+def _cuts_upto(in_force: Sequence[Subscription], upto: TransactionId, history: History) -> tuple[Cut, ...]:
     return tuple(Cut(s.source_id, history.last_upto(s.source_id, upto)) for s in in_force)

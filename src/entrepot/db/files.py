@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
 
 from entrepot.core.changes import Seen
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, TransactionId
@@ -41,9 +41,7 @@ def add(connection: Connection, rows: Sequence[File]) -> None:
         connection.execute(insert(files), chunk)
 
 
-def show(
-    connection: Connection, rows: Iterable[tuple[int, int, FileStatus, TransactionId, TransactionId]]
-) -> None:
+def show(connection: Connection, rows: Iterable[tuple[int, int, FileStatus, TransactionId, TransactionId]]) -> None:
     """Add visibility rows (file id, source id, status, since, until)."""
     values = [
         {"file_id": f, "source_id": s, "status": STATUS_CODES[status], "since": since, "until": until}
@@ -168,7 +166,7 @@ def _at(cut: Cut, query: Select[Any]) -> Select[Any]:
     )
 
 
-def _file(row: Row[Any]) -> File:
+def _file(row: Any) -> File:
     return File(
         row.id,
         row.source_id,

@@ -34,9 +34,7 @@ class Job:
     finished: datetime | None
 
 
-def add(
-    connection: Connection, *, kind: str, payload: dict[str, Any], source_id: int | None, now: datetime
-) -> Job:
+def add(connection: Connection, *, kind: str, payload: dict[str, Any], source_id: int | None, now: datetime) -> Job:
     row = insert(jobs).values(kind=kind, payload=payload, source_id=source_id, state="queued", created=now)
     (id_,) = connection.execute(row).inserted_primary_key or (0,)
     job = find(connection, int(id_))

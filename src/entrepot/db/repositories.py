@@ -51,7 +51,7 @@ def live(connection: Connection) -> list[Repository]:
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     query = select(repositories.c.id, repositories.c.name).where(repositories.c.id.in_(list(ids)))
-    return {id_: name for id_, name in connection.execute(query)}
+    return {row.id: row.name for row in connection.execute(query)}
 
 
 def change(connection: Connection, id_: int, *, name: str, description: str) -> None:
@@ -83,9 +83,7 @@ def subscribed(connection: Connection) -> dict[int, list[int]]:
     return result
 
 
-def subscribe_to(
-    connection: Connection, repository_id: int, source_ids: Sequence[int], at: TransactionId
-) -> None:
+def subscribe_to(connection: Connection, repository_id: int, source_ids: Sequence[int], at: TransactionId) -> None:
     """From transaction `at` on these sources, in this order, are the repository's subscriptions."""
     mine = subscriptions.c.repository_id == repository_id
     connection.execute(update(subscriptions).where(mine, subscriptions.c.until == FOREVER).values(until=at))

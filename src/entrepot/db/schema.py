@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -34,10 +33,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         return value.astimezone(UTC) if value is not None else None
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -65,7 +64,13 @@ sources = Table(
     Column("type", String(30), nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("deleted", UtcDateTime),
-    Index("uq_sources_live_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+    Index(
+        "uq_sources_live_name",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted IS NULL"),
+        postgresql_where=text("deleted IS NULL"),
+    ),
 )
 
 repositories = Table(
@@ -77,7 +82,13 @@ repositories = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("created", UtcDateTime, nullable=False),
     Column("deleted", UtcDateTime),
-    Index("uq_repositories_live_name", "name", unique=True, sqlite_where=text("deleted IS NULL"), postgresql_where=text("deleted IS NULL")),
+    Index(
+        "uq_repositories_live_name",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted IS NULL"),
+        postgresql_where=text("deleted IS NULL"),
+    ),
 )
 
 transactions = Table(
@@ -150,7 +161,9 @@ mirrors = Table(
     Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
     Column("upstream", Text, nullable=False),
     Column("validators", JSON, nullable=False, comment="document -> [ETag, Last-Modified] of the newest sync"),
-    Column("filled", BigInteger, nullable=False, server_default="0", comment="how often missing metadata was filled in"),
+    Column(
+        "filled", BigInteger, nullable=False, server_default="0", comment="how often missing metadata was filled in"
+    ),
     Column("synced_from", UtcDateTime, comment="when the newest successful sync began"),
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("error_code", String(60)),

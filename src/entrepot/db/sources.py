@@ -72,7 +72,7 @@ def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Sourc
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     query = select(sources.c.id, sources.c.name).where(sources.c.id.in_(list(ids)))
-    return {id_: name for id_, name in connection.execute(query)}
+    return {row.id: row.name for row in connection.execute(query)}
 
 
 def rename(connection: Connection, id_: int, name: str) -> None:
@@ -98,7 +98,6 @@ def mirror_states(connection: Connection) -> list[MirrorState]:
 
 def update_mirror(connection: Connection, source_id: int, **values: Any) -> None:
     connection.execute(update(mirrors).where(mirrors.c.source_id == source_id).values(**values))
-
 
 
 def _source(row: RowMapping) -> Source:

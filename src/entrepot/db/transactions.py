@@ -163,9 +163,10 @@ class DatabaseHistory:
         return TransactionId(self._connection.execute(query).scalar() or 0)
 
     def day_of(self, transaction: TransactionId) -> date:
-        return self._connection.execute(
+        day: date = self._connection.execute(
             select(transactions.c.day).where(transactions.c.id == transaction)
         ).scalar_one()
+        return day
 
 
 def _transaction(row: RowMapping) -> Transaction:

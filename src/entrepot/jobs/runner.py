@@ -97,7 +97,12 @@ class Runner:
                 silent = job.heartbeat is None or now - job.heartbeat > DEAD_AFTER
                 if job.state == "queued" or self._orphans or silent:
                     db_jobs.change(
-                        connection, job.id, state="running", worker=self._name, heartbeat=now, started=job.started or now
+                        connection,
+                        job.id,
+                        state="running",
+                        worker=self._name,
+                        heartbeat=now,
+                        started=job.started or now,
                     )
                     return job
         return None
@@ -121,8 +126,8 @@ class Runner:
             self._change(job, state="failed", error=error.as_json(), finished=self._app.clock())
         except Exception:
             _log.exception("job %s (%s) failed", job.id, job.kind)
-            error = {"code": "internal", "error": "the job failed; the server's log says why", "hint": None}
-            self._change(job, state="failed", error=error, finished=self._app.clock())
+            shown = {"code": "internal", "error": "the job failed; the server's log says why", "hint": None}
+            self._change(job, state="failed", error=shown, finished=self._app.clock())
         finally:
             self._job = None
 

@@ -230,4 +230,3 @@ def _with_changes(connection: Connection, rows: Sequence[Transaction]) -> list[T
 
 def _ids(ids: Iterable[int | None]) -> set[int]:
     return {id_ for id_ in ids if id_ is not None}
-

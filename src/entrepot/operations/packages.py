@@ -12,7 +12,15 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.changes import Change, describe
-from entrepot.core.errors import EntrepotError, FileExists, Invalid, InvalidArchive, InvalidBatch, PackageNotFound, WrongType
+from entrepot.core.errors import (
+    EntrepotError,
+    FileExists,
+    Invalid,
+    InvalidArchive,
+    InvalidBatch,
+    PackageNotFound,
+    WrongType,
+)
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.db import files as db_files
@@ -95,9 +103,7 @@ def archive_package(app: App, source: str, package: str, *, actor: str, comment:
         return _record(app, connection, found, state, actor=actor, message=message)
 
 
-def remove_package(
-    app: App, source: str, package: str, *, scope: str, actor: str, comment: str = ""
-) -> Outcome:
+def remove_package(app: App, source: str, package: str, *, scope: str, actor: str, comment: str = "") -> Outcome:
     """Remove versions of a package from a source: `all`, `current` or one version. Older snapshots keep them.
 
     When the current version is removed, the highest one that is left becomes current: a retracted release gives way
@@ -297,9 +303,7 @@ class _Adding:
         return file
 
 
-def _record(
-    app: App, connection: Connection, source: Source, state: _State, *, actor: str, message: str
-) -> Outcome:
+def _record(app: App, connection: Connection, source: Source, state: _State, *, actor: str, message: str) -> Outcome:
     """Write what changed as one transaction; nothing if nothing did."""
     begins, ends = state.steps()
     if not begins and not ends:

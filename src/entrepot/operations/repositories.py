@@ -49,9 +49,7 @@ def create_repository(
         return _info(connection, db_repositories.get(connection, name)), True
 
 
-def edit_repository(
-    app: App, repo: str, *, name: str | None = None, description: str | None = None
-) -> RepositoryInfo:
+def edit_repository(app: App, repo: str, *, name: str | None = None, description: str | None = None) -> RepositoryInfo:
     """Rename or describe a repository. Its old URL ends with its old name."""
     if name is not None:
         check_name(name, what="repository")
@@ -87,9 +85,7 @@ def list_repositories(app: App) -> list[RepositoryInfo]:
         return [_info(connection, repository) for repository in db_repositories.live(connection)]
 
 
-def subscribe(
-    app: App, repo: str, source: str, *, actor: str, succeed_on_existing: bool = False
-) -> RepositoryInfo:
+def subscribe(app: App, repo: str, source: str, *, actor: str, succeed_on_existing: bool = False) -> RepositoryInfo:
     """Add a source as the last one of a repository: one transaction.
 
     Raises:
@@ -187,4 +183,3 @@ def _info(connection: Connection, repository: Repository) -> RepositoryInfo:
         tuple(by_id[id_] for id_ in ids),
         db_transactions.newest_of(connection, repository_id=repository.id),
     )
-

@@ -179,4 +179,4 @@ def fetch(app: App, listed: Listed) -> Flight[File]:
         raise FileLost(
             f"{listed.file.name} is listed, but the store has lost it", hint="restore the store from its backup"
         )
-    return kind.fetch_file(app, source, listed)
+    return kind.fetch_file(app, listed)

@@ -77,7 +77,9 @@ def delete_source(app: App, source: str) -> None:
         if users:
             names = ", ".join(sorted(users.values()))
             raise SourceInUse(
-                f"source {found.name!r} is used by {names}", hint="unsubscribe it first", repositories=sorted(users.values())
+                f"source {found.name!r} is used by {names}",
+                hint="unsubscribe it first",
+                repositories=sorted(users.values()),
             )
         db_sources.mark_deleted(connection, found.id, app.clock())
 

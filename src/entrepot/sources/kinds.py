@@ -30,7 +30,7 @@ class Kind:
     is_predefined: bool = False
     takes_files: bool = False
     refresh: Refresh | None = None
-    fetch_file: Callable[[App, Source, Listed], Flight[File]] | None = None
+    fetch_file: Callable[[App, Listed], Flight[File]] | None = None
 
 
 KINDS: dict[SourceType, Kind] = {

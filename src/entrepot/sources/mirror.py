@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
 from entrepot.core.errors import EntrepotError, SyncRunning, UpstreamInvalid, UpstreamLacksFile
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, Sha256, Source, TransactionId
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
@@ -80,9 +80,7 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
         return Synced()
     documents, validators = answered
     report("reading the index", 0, 0)
-    inventory = upstream.inventory(
-        documents["index"], archive=documents.get(ARCHIVE), current=documents.get(CURRENT)
-    )
+    inventory = upstream.inventory(documents["index"], archive=documents.get(ARCHIVE), current=documents.get(CURRENT))
     had = sum(row.status is FileStatus.CURRENT for row in known)
     has = sum(found.status is FileStatus.CURRENT for found in inventory.found)
     _check_size(had, has, url, force=force)
@@ -104,7 +102,7 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
     return _summary(ids, known, inventory.found, tuple(inventory.faults))
 
 
-def fetch_file(app: App, source: Source, listed: Listed) -> Flight[File]:
+def fetch_file(app: App, listed: Listed) -> Flight[File]:
     """The one download of a listed file; it ends with the file in the store and its row telling so."""
 
     def start(sink: Sink) -> File:
@@ -181,9 +179,7 @@ def _write(
     )
     first_file = db_files.next_id(connection)
     hashed = {(row.file.package, row.file.version, row.file.md5): row.file for row in known if row.file.md5}
-    db_files.add(
-        connection, [_file(first_file + n, source, found, hashed) for n, found in enumerate(todo.new_files)]
-    )
+    db_files.add(connection, [_file(first_file + n, source, found, hashed) for n, found in enumerate(todo.new_files)])
     ended: list[tuple[int, TransactionId]] = []
     rows: list[tuple[int, int, FileStatus, TransactionId, TransactionId]] = []
     begun: dict[int, tuple[FileStatus, TransactionId]] = {}
@@ -203,7 +199,7 @@ def _write(
     return tuple(ids)
 
 
-def _file(id_: int, source: Source, found: Found, hashed: dict[tuple[str, str, str | None], File]) -> File:
+def _file(id_: int, source: Source, found: Found, hashed: dict[tuple[PackageName, str, str], File]) -> File:
     # The same bytes under a changed index entry: what is known of them stays known.
     same = hashed.get((found.package, found.version, found.md5)) if found.md5 else None
     return File(
@@ -264,7 +260,7 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
     file = listed.file
     if file.sha256 and app.storage.size(Key.blob(file.sha256)) is not None:
         # The flight before this one ended a moment ago, or another node's did.
-        _copy(app, file, file.sha256, sink)
+        _copy(app, file.sha256, sink)
         return
     got = None
     candidates = paths.upstream_paths(file.package, file.version, listed.status)
@@ -291,7 +287,7 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
     _learn(app, file, sink, size=got.size, md5=got.md5, sha256=sha256)
 
 
-def _copy(app: App, file: File, sha256: Sha256, sink: Sink) -> None:
+def _copy(app: App, sha256: Sha256, sink: Sink) -> None:
     sink.expect(app.storage.size(Key.blob(sha256)))
     for chunk in app.storage.stream(Key.blob(sha256)):
         sink.write(chunk)
@@ -328,4 +324,3 @@ def _read_description(sink: Sink) -> tuple[str, str] | None:
         return None
     fields = packages.fields_of_description(described.description, has_src_folder=bool(described.has_src_folder))
     return fields, described.description_text
-

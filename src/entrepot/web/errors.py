@@ -1,4 +1,4 @@
-"""Error kind -> HTTP status; the only place that knows statuses of errors."""
+"""Error kind -> HTTP status; the only place that knows statuses of errors. The first kind that fits counts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from entrepot.core import errors
 STATUS: dict[type[errors.EntrepotError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
+    errors.TooLarge: 413,
     errors.Invalid: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
@@ -16,7 +17,12 @@ STATUS: dict[type[errors.EntrepotError], int] = {
     errors.UpstreamInvalid: 502,
 }
 
-INTERNAL = {"code": "internal", "error": "an error of the server; its log has the details", "hint": None, "payload": None}
+INTERNAL = {
+    "code": "internal",
+    "error": "an error of the server; its log has the details",
+    "hint": None,
+    "payload": None,
+}
 
 
 def status_of(error: errors.EntrepotError) -> int:

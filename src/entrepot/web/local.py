@@ -69,12 +69,18 @@ def alone(data_dir: Path) -> Iterator[None]:
             (data_dir / WHERE).unlink(missing_ok=True)
 
 
-def announce(data_dir: Path, port: int) -> None:
+def announce(data_dir: Path, host: str, port: int) -> None:
     """Tell local commands where the server listens."""
-    text = json.dumps({"address": f"http://127.0.0.1:{port}", "pid": os.getpid()})
+    text = json.dumps({"address": f"http://{_reachable(host)}:{port}", "pid": os.getpid()})
     aside = data_dir / f".{WHERE}.{os.getpid()}"
     aside.write_text(text)
     aside.replace(data_dir / WHERE)
+
+
+def _reachable(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 @contextmanager
@@ -109,7 +115,9 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     try:
         ensure_defaults(app)
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(make_site(Context(app, runner, token)), log_config=None, lifespan="off", access_log=False)
+        config = uvicorn.Config(
+            make_site(Context(app, runner, token)), log_config=None, lifespan="off", access_log=False
+        )
         server = _Quiet(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()

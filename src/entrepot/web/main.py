@@ -40,8 +40,8 @@ def serve(settings: Settings) -> None:
             app.storage.sweep()
             runner = Runner(app, is_alone=True, schedules=True)
             with _listen(settings) as listener:
-                port = listener.getsockname()[1]
-                announce(data_dir, port)
+                host, port = listener.getsockname()[:2]
+                announce(data_dir, host, port)
                 _greet(app, port)
                 runner.start()
                 config = uvicorn.Config(

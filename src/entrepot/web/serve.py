@@ -43,7 +43,11 @@ LATEST_INDEX = "public, max-age=60"
 LATEST_FILE = "public, max-age=3600"
 NOT_KEPT = "no-store"
 _ODD = re.compile(r"[/\\\x00-\x1f]")
-_ALWAYS: Headers = [(b"x-repository-type", b"RSPM"), (b"x-content-type-options", b"nosniff"), (b"x-frame-options", b"DENY")]
+_ALWAYS: Headers = [
+    (b"x-repository-type", b"RSPM"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Serve:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         request = Request.of(scope)
         reply = Reply(request, send)
         try:
@@ -83,7 +87,9 @@ class Serve:
 
     async def _respond(self, request: Request, reply: Reply) -> None:
         if request.method not in ("GET", "HEAD"):
-            await reply.text(405, "packages are read with GET and HEAD; see the API for writing\n", [(b"allow", b"GET, HEAD")])
+            await reply.text(
+                405, "packages are read with GET and HEAD; see the API for writing\n", [(b"allow", b"GET, HEAD")]
+            )
             return
         repo, snapshot, tail = _split(request.path)
         if snapshot is None:

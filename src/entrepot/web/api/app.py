@@ -8,16 +8,20 @@ import uuid
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot import __version__
-from entrepot.core.errors import EntrepotError
+from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.web.api import repos, service, sources
 from entrepot.web.api.deps import Context
+from entrepot.web.auth import actor_of
 from entrepot.web.errors import INTERNAL, status_of
 
 _log = logging.getLogger(__name__)
 PREFIX = "/__api__"
+SMALL_BODY = 1024**2
 
 
 def make_api(context: Context) -> FastAPI:
@@ -32,24 +36,74 @@ def make_api(context: Context) -> FastAPI:
     api.add_exception_handler(RequestValidationError, _invalid_request)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(Exception, _bug)
+    api.add_middleware(Guard, token=context.token, max_upload=context.app.settings.local.max_upload)
     return api
 
 
-def _known_error(request: Request, error: Exception) -> JSONResponse:
+class Guard:
+    """Before a body is read: who may write, and how much may come (`max_upload` of files, else 1 MiB)."""
+
+    def __init__(self, app: ASGIApp, *, token: str, max_upload: int) -> None:
+        self._app = app
+        self._token = token
+        self._max_upload = max_upload
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        limit = self._max_upload if headers.get("content-type", "").startswith("multipart/") else SMALL_BODY
+        came = 0
+
+        async def bounded() -> Message:
+            nonlocal came
+            message = await receive()
+            came += len(message.get("body", b""))
+            if came > limit:
+                raise _too_large(limit)
+            return message
+
+        async def checked(message: Message) -> None:
+            # The framework takes whatever reading a body raises for a malformed one; this is what was wrong.
+            if came > limit and message["type"] == "http.response.start":
+                raise _too_large(limit)
+            await send(message)
+
+        try:
+            actor_of(headers.get("authorization"), self._token)
+            if int(headers.get("content-length", "0") or 0) > limit:
+                raise _too_large(limit)
+            await self._app(scope, bounded, checked)
+        except ValueError:
+            await JSONResponse(Invalid("Content-Length is not a number").as_json(), 422)(scope, receive, send)
+        except EntrepotError as error:
+            await _answer(error)(scope, receive, send)
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the request is larger than {limit} bytes", hint="[local] max_upload is the limit of uploads")
+
+
+def _known_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, EntrepotError)
+    return _answer(error)
+
+
+def _answer(error: EntrepotError) -> JSONResponse:
     status = status_of(error)
     headers = {"WWW-Authenticate": 'Bearer realm="entrepot"'} if status == 401 else None
     return JSONResponse(error.as_json(), status, headers)
 
 
-def _invalid_request(request: Request, error: Exception) -> JSONResponse:
+def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults = [f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()]
     body = {"code": "invalid", "error": "; ".join(faults), "hint": "see /__api__/openapi.json", "payload": None}
     return JSONResponse(body, 422)
 
 
-def _http_error(request: Request, error: Exception) -> JSONResponse:
+def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
     body = {"code": code, "error": str(error.detail), "hint": "see /__api__/openapi.json", "payload": None}
@@ -60,4 +114,3 @@ def _bug(request: Request, error: Exception) -> JSONResponse:
     id_ = uuid.uuid4().hex[:12]
     _log.error("request %s: %s %s", id_, request.method, request.url.path, exc_info=error)
     return JSONResponse({**INTERNAL, "payload": {"request": id_}}, 500)
-

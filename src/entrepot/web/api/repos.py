@@ -55,9 +55,7 @@ def repo_sources(app: AppDep, repo: str) -> list[schemas.Source]:
 
 @router.post("/{repo}/sources")
 def subscribe(app: AppDep, actor: Actor, repo: str, body: schemas.NewSubscription) -> schemas.Repository:
-    info = repositories.subscribe(
-        app, repo, body.source, actor=actor, succeed_on_existing=body.succeed_on_existing
-    )
+    info = repositories.subscribe(app, repo, body.source, actor=actor, succeed_on_existing=body.succeed_on_existing)
     return schemas.Repository.of(info)
 
 

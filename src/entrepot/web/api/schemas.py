@@ -210,8 +210,10 @@ class TransactionDate(BaseModel):
 
 
 class FirstTransaction(BaseModel):
-    date: datetime
+    """The first day that can be used in a URL."""
+
     alias: date
+    date: datetime
 
 
 class Package(BaseModel):

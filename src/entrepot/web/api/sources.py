@@ -12,6 +12,7 @@ from fastapi import APIRouter, File, Form, Response, UploadFile, status
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid
+from entrepot.core.model import SourceType
 from entrepot.operations import browsing, packages, sources, syncing
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
@@ -92,20 +93,14 @@ def add_packages(
 
 
 @router.post("/{source}/packages/{name}/archive")
-def archive_package(
-    app: AppDep, actor: Actor, source: str, name: str, body: schemas.Comment
-) -> schemas.OutcomeShape:
+def archive_package(app: AppDep, actor: Actor, source: str, name: str, body: schemas.Comment) -> schemas.OutcomeShape:
     outcome = packages.archive_package(app, source, name, actor=actor, comment=body.comment)
     return schemas.OutcomeShape.of(outcome)
 
 
 @router.post("/{source}/packages/{name}/remove")
-def remove_package(
-    app: AppDep, actor: Actor, source: str, name: str, body: schemas.Removal
-) -> schemas.OutcomeShape:
-    outcome = packages.remove_package(
-        app, source, name, scope=body.scope, actor=actor, comment=body.comment
-    )
+def remove_package(app: AppDep, actor: Actor, source: str, name: str, body: schemas.Removal) -> schemas.OutcomeShape:
+    outcome = packages.remove_package(app, source, name, scope=body.scope, actor=actor, comment=body.comment)
     return schemas.OutcomeShape.of(outcome)
 
 
@@ -140,9 +135,9 @@ def _name(app: App, source: str) -> str:
     return sources.source_info(app, source).source.name
 
 
-def _type(text: str) -> schemas.SourceType:
+def _type(text: str) -> SourceType:
     found = schemas.source_type(text)
     if found is None:
-        known = ", ".join(type_.value for type_ in schemas.SourceType)
+        known = ", ".join(type_.value for type_ in SourceType)
         raise Invalid(f"{text!r} is not a type of source", hint=f"types are {known}")
     return found

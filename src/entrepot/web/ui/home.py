@@ -25,7 +25,7 @@ class Home:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
         base = self._app.settings.server.address or str(URL(scope=scope).replace(path="", query="")).rstrip("/")
         body = await asyncio.to_thread(self._render, base)
         headers = [

@@ -1,0 +1,177 @@
+"""Commands on this machine's installation, and the whole program as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests.cli.conftest import Entrepot
+from tests.cli.stub import Stub
+
+HEAVY = {"sqlalchemy", "fastapi", "pydantic", "urllib3", "rich", "uvicorn", "obstore", "alembic"}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration with its data in a temporary folder."""
+    path = tmp_path / "entrepot.toml"
+    path.write_text(f'[server]\ndata_dir = "{tmp_path}/data"\n[database]\nurl = "postgresql://u:secret@h/db"\n')
+    return path
+
+
+@pytest.mark.parametrize("way", ["flag", "variable"])
+def test_check_config(bare: Entrepot, config: Path, tmp_path: Path, way: str) -> None:
+    """`check-config` prints what is in effect without passwords; `--config` or ENTREPOT_CONFIG name the file."""
+    if way == "flag":
+        result = bare("check-config", "-c", str(config))
+    else:
+        result = bare("check-config", env={"ENTREPOT_CONFIG": str(config)})
+    assert (result.exit_code, result.stderr) == (0, "configuration is valid\n")
+    assert f'data_dir = "{tmp_path}/data"' in result.stdout.splitlines()
+    assert "[server]" in result.stdout.splitlines()
+    assert "secret" not in result.stdout
+
+
+def test_check_config_as_json(bare: Entrepot, config: Path, tmp_path: Path) -> None:
+    """JSON says that it is valid and gives the values."""
+    document = bare.json("check-config", "-c", str(config))
+    assert (document["valid"], document["settings"]["server"]["data_dir"]) == (True, f"{tmp_path}/data")
+
+
+def test_a_wrong_configuration(bare: Entrepot, config: Path) -> None:
+    """A wrong or missing configuration exits with 2."""
+    config.write_text("[server]\nno_such = 1\n")
+    assert bare.failed("check-config", "-c", str(config))[0] == 2
+    assert bare.failed("check-config", "-c", "no-such.toml")[0] == 2
+    assert bare.failed("list", "-c", "no-such.toml")[0] == 2
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "check-config"])
+def test_commands_of_this_machine(bare: Entrepot, command: str) -> None:
+    """What works on this machine only refuses an address (2)."""
+    code, said = bare.failed(command, "--address=https://example.org")
+    assert (code, said[0]) == (2, f"Error: '{command}' works on this machine's server only")
+
+
+class Local(NamedTuple):
+    address: str
+    token: str
+    in_process: bool
+
+
+@pytest.fixture
+def local(stub: Stub, monkeypatch: pytest.MonkeyPatch, config: Path) -> Iterator[Entrepot]:
+    """Stands for `entrepot.web` and `entrepot.app`: this machine's server is the stub, in process."""
+    web, main, app = (types.ModuleType(f"entrepot.{name}") for name in ("web.local", "web.main", "app"))
+
+    @contextmanager
+    def open_local(settings: Any) -> Iterator[Local]:
+        yield Local(stub.address, stub.token, in_process=True)
+
+    def serve(settings: Any) -> None:
+        print(f"serving {settings.server.data_dir}")
+
+    vars(web)["open_local"] = open_local
+    vars(main)["serve"] = serve
+    vars(app)["migrate"] = lambda settings: "schema 1 -> 2"
+    for module in (web, main, app):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return Entrepot(env={"ENTREPOT_CONFIG": str(config)})  # type: ignore[return-value]
+
+
+def test_without_an_address(local: Entrepot) -> None:
+    """Without an address this machine's server is used, with its own token."""
+    assert local.said("create", "repo", "--name=demo") == ["Repository: demo - R"]
+    assert local.failed("create", "repo", "--name=other", "--token=wrong")[0] == 3
+
+
+def test_no_wait_in_this_process(local: Entrepot) -> None:
+    """A job that was queued without a server runs when one starts, and `--no-wait` says so."""
+    local.said("create", "source", "--name=cran", "--type=cran")
+    result = local("sync", "--no-wait")
+    assert (result.stdout, result.stderr) == (
+        "1\n",
+        "Sync of 'cran' is queued as job 1; it runs when the server starts\n",
+    )
+
+
+def test_serve_and_migrate(local: Entrepot, tmp_path: Path) -> None:
+    """`serve` runs the server with the settings; `migrate` prints what was done."""
+    assert local.said("serve") == [f"serving {tmp_path}/data"]
+    assert local.said("migrate") == ["schema 1 -> 2"]
+    assert local.json("migrate") == {"done": "schema 1 -> 2"}
+
+
+def run(*args: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """The program as a process."""
+    return subprocess.run(
+        [sys.executable, "-m", "entrepot.cli.main", *args],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(env or {})},
+        timeout=30,
+        check=False,
+    )
+
+
+def test_help_is_quick() -> None:
+    """`--help` answers in the time of an interactive program (a loose bound, not a benchmark)."""
+    run("--help")
+    began = time.monotonic()
+    assert run("--help").returncode == 0
+    assert time.monotonic() - began < 2
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Help needs neither the server's libraries nor the client's."""
+    code = f"""
+import sys
+from entrepot.cli.main import main
+sys.argv = ["entrepot", "create", "repo", "--help"]
+try:
+    main()
+except SystemExit:
+    pass
+print(sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_process(stub: Stub) -> None:
+    """Exit codes and streams are those of the process."""
+    env = {"ENTREPOT_ADDRESS": stub.address, "ENTREPOT_TOKEN": stub.token}
+    made = run("create", "repo", "--name=demo", env=env)
+    assert (made.returncode, made.stdout, made.stderr) == (0, "Repository: demo - R\n", "")
+    again = run("create", "repo", "--name=demo", "-o", "json", env=env)
+    assert (again.returncode, again.stdout, json.loads(again.stderr)["code"]) == (5, "", "name-taken")
+
+
+def test_a_terminal_without_unicode(stub: Stub) -> None:
+    """Output that the terminal can't show does not end in a traceback; JSON stays whole."""
+    env = {"ENTREPOT_ADDRESS": stub.address, "ENTREPOT_TOKEN": stub.token, "PYTHONIOENCODING": "ascii"}
+    made = run("create", "repo", "--name=demo", "--description=für 日本", env=env)
+    assert (made.returncode, made.stdout) == (0, "Repository: demo - f?r ?? - R\n")
+    assert json.loads(run("list", "repos", "-o", "json", env=env).stdout)[0]["description"] == "für 日本"
+
+
+def test_a_reader_that_leaves(stub: Stub) -> None:
+    """A closed pipe ends the program without a traceback."""
+    stub.create_source({"name": "big", "type": "local", "succeed_on_existing": False})
+    stub.packages["big"] = {f"p{number:05}": ["1.0"] for number in range(5000)}
+    words = f"-a {stub.address} list packages --source=big --count=5000"
+    script = f"'{sys.executable}' -m entrepot.cli.main {words} | head -n 1"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout.startswith("p00000")
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
