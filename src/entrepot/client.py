@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, TypedDict, cast
+from typing import Any, Literal, NamedTuple, NotRequired, Self, TypedDict, cast
 from urllib.parse import quote, urlencode
 
 import urllib3
@@ -88,7 +88,7 @@ class Job(TypedDict):
     source: str | None
     state: Literal["queued", "running", "done", "failed"]
     progress: Progress | None
-    message: str | None
+    message: NotRequired[str | None]
     error: Fault | None
     result: dict[str, Any] | None
     created: str
@@ -117,7 +117,7 @@ class ApiError(EntrepotError):
     @classmethod
     def of_job(cls, job: Job) -> ApiError:
         """The error of a job that failed."""
-        fault = job["error"] or Fault(code="error", error=job["message"] or "no reason was given", hint=None)
+        fault = job["error"] or Fault(code="error", error=job.get("message") or "no reason was given", hint=None)
         payload = {"job": job["id"], "source": job["source"]}
         message = f"{job['kind']} of '{job['source']}' failed: {fault['error']}"
         return cls(message, code=fault["code"], status=None, hint=fault["hint"], payload=payload)
@@ -176,7 +176,7 @@ class Client:
 
     def edit_repository(self, repo: str, *, name: str | None = None, description: str | None = None) -> Repository:
         """Change what is not None."""
-        body = {k: v for k, v in (("name", name), ("description", description)) if v is not None}
+        body = _given(name=name, description=description)
         return cast(Repository, self._call("PATCH", f"/repos/{_part(repo)}", body=body))
 
     def delete_repository(self, repo: str) -> None:
@@ -252,9 +252,7 @@ class Client:
         Raises:
             OSError: a file can't be read.
         """
-        fields = {"replace": "true"} if replace else {}
-        if comment is not None:
-            fields["comment"] = comment
+        fields = _given(replace="true" if replace else None, comment=comment)
         body = Multipart(fields, files)
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         answer = self._send(
@@ -268,11 +266,11 @@ class Client:
 
     def archive_package(self, source: str, name: str, *, comment: str | None = None) -> Outcome:
         path = f"/sources/{_part(source)}/packages/{_part(name)}/archive"
-        return cast(Outcome, self._call("POST", path, body={"comment": comment}))
+        return cast(Outcome, self._call("POST", path, body=_given(comment=comment)))
 
     def remove_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
         path = f"/sources/{_part(source)}/packages/{_part(name)}/remove"
-        return cast(Outcome, self._call("POST", path, body={"scope": scope, "comment": comment}))
+        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
 
     def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
         return self._page(f"/sources/{_part(source)}/transactions", limit=limit, page=page)
@@ -348,7 +346,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        asked = urlencode({k: v for k, v in (query or {}).items() if v is not None})
+        asked = urlencode(_given(**(query or {})))
         url = f"{self.address}/__api__{path}" + (f"?{asked}" if asked else "")
         limits = urllib3.Timeout(connect=min(self._timeout, 15.0), read=timeout or self._timeout)
         began = time.monotonic()
@@ -467,6 +465,11 @@ def _exactly(path: Path, size: int) -> Iterator[bytes]:
             yield block
         if left or file.read(1):
             raise Invalid(f"'{path}' changed while it was sent; nothing was added", hint="try again", path=str(path))
+
+
+def _given(**fields: str | None) -> dict[str, str]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _part(name: str) -> str:

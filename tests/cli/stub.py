@@ -39,7 +39,7 @@ REPOSITORY_TYPES = {"r": "R", "bioconductor": "Bioconductor", "python": "Python"
 
 
 class Stub:
-    """The state of the server, and knobs for what a real one does only in bad times.
+    """The state of the server, which has the source `cran` from the start, and knobs for what a real one does only in bad times.
 
     `canned` answers `(method, path)` with a fixed `(status, body)`; `job_states` are the states that the polls
     of the next jobs see, one after the other; `seen` is what was asked.
@@ -57,11 +57,12 @@ class Stub:
         self.canned: dict[tuple[str, str], tuple[int, bytes, dict[str, str]]] = {}
         self.seen: list[dict[str, Any]] = []
         self.transactions = 0
+        self.create_source({"name": "cran", "type": "cran", "succeed_on_existing": False})
 
     # What the routes do
 
     def status(self) -> dict[str, Any]:
-        return {"version": "0.1.0", "build_date": TIME, "sources": []}
+        return {"version": "0.1.0", "build_date": TIME, "sources": {}}
 
     def repository(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:
@@ -207,7 +208,8 @@ class Stub:
         if not self.source(name)["mirror"]:
             raise WrongType(f"'{name}' is not a mirror")
         id = len(self.jobs) + 1
-        empty = {"progress": None, "message": None, "error": None, "result": None, "started": None, "finished": None}
+        idle = {"step": "", "done": 0, "total": 0}
+        empty = {"progress": idle, "error": None, "result": None, "started": None, "finished": None}
         base = {"id": id, "kind": "sync", "source": name, "created": TIME, **empty}
         self.jobs[id] = [{**base, **state} for state in self.job_states]
         return 202, {**base, "state": "queued"}
@@ -291,7 +293,11 @@ def handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             url = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(url.query).items()}
-            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            length = int(self.headers.get("Content-Length") or 0)
+            sent = self.rfile.read(length)
+            if len(sent) < length:  # the caller hung up
+                self.close_connection = True
+                return
             stub.seen.append(
                 {"method": self.command, "path": url.path, "query": query, "headers": dict(self.headers), "body": sent}
             )
@@ -311,7 +317,10 @@ def handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
                 raise NotFound(f"no such page: {path}")
             if self.command != "GET" and self.headers.get("Authorization") != f"Bearer {TOKEN}":
                 raise Unauthenticated("this needs the administrator's token", hint="give --token")
-            return stub.route(self.command, path.removeprefix(start), query, self.read(sent))
+            body = self.read(sent)
+            if self.command != "GET" and isinstance(body, dict) and None in body.values():
+                raise Invalid("a field is null")
+            return stub.route(self.command, path.removeprefix(start), query, body)
 
         def read(self, sent: bytes) -> Any:
             kind = self.headers.get("Content-Type", "")

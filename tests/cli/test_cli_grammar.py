@@ -84,6 +84,11 @@ def test_a_boolean_that_is_neither(entrepot: Entrepot) -> None:
     assert (code, said) == (2, ["Error: '--succeed-on-existing' is either true or false, not 'maybe'"])
 
 
+def test_an_unknown_output_format(bare: Entrepot) -> None:
+    """Another output format is a usage error (2)."""
+    assert bare.failed("list", "-o", "yaml") == (2, ["Error: '--output-format' is either human or json, not 'yaml'"])
+
+
 def test_a_value_that_looks_like_a_flag(entrepot: Entrepot) -> None:
     """The word after a flag that takes a value is its value, whatever it looks like."""
     said = entrepot.said("create", "repo", "--name", "demo", "--description", "--succeed-on-existing=maybe")
@@ -142,10 +147,11 @@ def test_help_of_every_command(bare: Entrepot, words: str) -> None:
     ("args", "message", "command"),
     [
         (("create",), "Missing command", "entrepot create"),
-        (("create", "rope"), "No such command 'rope'. Did you mean 'repo'?", "entrepot create"),
+        (("create", "repos"), "No such command 'repos'. Did you mean 'repo'?", "entrepot create"),
         (("create", "repo"), "Missing option '--name'", "entrepot create repo"),
         (("list", "packages", "--count=0"), "Invalid value for '--count'", "entrepot list packages"),
         (("list", "--no-such"), "No such option: --no-such", "entrepot list"),
+        (("info", "-o"), "Option '-o' requires an argument", "entrepot"),
         (("info", "more"), "Got unexpected extra argument", "entrepot info"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 import time
@@ -83,7 +85,7 @@ def local(stub: Stub, monkeypatch: pytest.MonkeyPatch, config: Path) -> Iterator
 
     vars(web)["open_local"] = open_local
     vars(main)["serve"] = serve
-    vars(app)["migrate"] = lambda settings: "schema 1 -> 2"
+    vars(app)["migrate"] = lambda _: "schema 1 -> 2"
     for module in (web, main, app):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     return Entrepot(env={"ENTREPOT_CONFIG": str(config)})  # type: ignore[return-value]
@@ -103,6 +105,13 @@ def test_no_wait_in_this_process(local: Entrepot) -> None:
         "1\n",
         "Sync of 'cran' is queued as job 1; it runs when the server starts\n",
     )
+
+
+def test_info_where_no_server_runs(local: Entrepot) -> None:
+    """`info` does not give the address of a server that ends with the command."""
+    result = local("info")
+    assert result.stdout == "Entrepot 0.1.0 (built 2026-07-01 10:00 UTC) on this machine, where no server runs\n"
+    assert local.json("info")["address"] is None
 
 
 def test_serve_and_migrate(local: Entrepot, tmp_path: Path) -> None:
@@ -155,6 +164,45 @@ def test_the_process(stub: Stub) -> None:
     assert (made.returncode, made.stdout, made.stderr) == (0, "Repository: demo - R\n", "")
     again = run("create", "repo", "--name=demo", "-o", "json", env=env)
     assert (again.returncode, again.stdout, json.loads(again.stderr)["code"]) == (5, "", "name-taken")
+
+
+def on_a_terminal(*args: str) -> tuple[int, str, str]:
+    """Exit code, standard output and what a terminal at standard error was sent."""
+    terminal, end = pty.openpty()
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    program = [sys.executable, "-m", "entrepot.cli.main", *args]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=end, text=True, env=env) as process:
+        os.close(end)
+        sent = b""
+        with contextlib.suppress(OSError):  # Linux's way to say that the other end is closed
+            while block := os.read(terminal, 65536):
+                sent += block
+        os.close(terminal)
+        assert process.stdout is not None
+        said = process.stdout.read()
+    return process.returncode, said, sent.decode()
+
+
+def test_progress_on_a_terminal(stub: Stub, tmp_path: Path) -> None:
+    """A terminal gets a bar for a sync and for a large upload, and the summary alone on standard output."""
+    server = ("-a", stub.address, "--token", stub.token)
+    for name, kind in (("cran", "cran"), ("internal", "local")):
+        stub.create_source({"name": name, "type": kind, "succeed_on_existing": False})
+    stub.job_states = [
+        {"state": "running", "progress": {"step": "reading [b] indexes", "done": 1, "total": 4}},
+        {"state": "done", "result": {"transactions": 1, "added": 2, "updated": 0, "archived": 0, "removed": 0}},
+    ]
+    code, said, sent = on_a_terminal("sync", *server)
+    assert (code, said) == (0, "Synced 'cran': 2 added in 1 transaction\n")
+    assert "cran: reading [b] indexes" in sent
+    assert "1/4" in sent
+    path = tmp_path / "big_1.0.tar.gz"
+    with path.open("wb") as file:
+        file.truncate(8 * 1024 * 1024)
+    code, said, sent = on_a_terminal("add", "--source=internal", f"--path={path}", *server)
+    assert (code, said) == (0, "Added package 'big_1.0.tar.gz'\n")
+    assert "Sending" in sent
+    assert "MB" in sent
 
 
 def test_a_terminal_without_unicode(stub: Stub) -> None:

@@ -128,11 +128,12 @@ def test_an_answer_that_is_not_ours(
 
 def test_a_server_that_says_nothing() -> None:
     """A server that accepts and is silent, or hangs up, is unreachable."""
-    with _accepting(lambda connection: None) as address, Client(address, timeout=0.1) as client:
-        with pytest.raises(ServerUnreachable, match="does not answer in time"):
-            client.status()
-    with _accepting(socket.socket.close) as address, Client(address) as client:
-        with pytest.raises(ServerUnreachable, match="can't reach"):
+    for deal, message in ((lambda _: None, "does not answer in time"), (socket.socket.close, "can't reach")):
+        with (
+            _accepting(deal) as address,
+            Client(address, timeout=0.1) as client,
+            pytest.raises(ServerUnreachable, match=message),
+        ):
             client.status()
 
 
@@ -218,9 +219,8 @@ def test_a_refusal_before_the_upload_was_read(tmp_path: Path) -> None:
             pass
         connection.close()
 
-    with _accepting(refuse) as address, Client(address) as client:
-        with pytest.raises(ApiError, match="too large"):
-            client.add_packages("internal", [path])
+    with _accepting(refuse) as address, Client(address) as client, pytest.raises(ApiError, match="too large"):
+        client.add_packages("internal", [path])
 
 
 def test_the_rest_of_the_rows(client: Client, stub: Stub) -> None:

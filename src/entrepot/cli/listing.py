@@ -93,14 +93,14 @@ def info(session: Session, *, repo: Repo = None, source: SourceName = None) -> N
     """
     if repo is not None and source is not None:
         raise UsageFault("name a repository or a source, not both", hint="give one of --repo and --source")
-    with session.connect() as (client, _):
+    with session.connect() as (client, in_process):
         if repo is not None:
             _show_repository(session, client.repository(repo), client.repository_sources(repo))
         elif source is not None:
             record = client.source(source)
             session.out.result(record, source_details(record))
         else:
-            _show_installation(session, client)
+            _show_installation(session, client, is_running=not in_process)
 
 
 def _window(rows: Callable[[int, int], Page], start: int, count: int) -> tuple[list[dict[str, Any]], int]:
@@ -148,13 +148,15 @@ def _show_repository(session: Session, repository: Repository, sources: list[Sou
     session.out.result({**repository, "sources": sources}, lines)
 
 
-def _show_installation(session: Session, client: Client) -> None:
+def _show_installation(session: Session, client: Client, *, is_running: bool) -> None:
+    """Version, address and mirrors; the address of a server that only this command started is nobody's business."""
     status = client.status()
     mirrors = [source for source in client.list_sources() if source["mirror"]]
     built = f" (built {when(status['build_date'])})" if status.get("build_date") else ""
-    lines = [f"Entrepot {status['version']}{built} at {client.address}"]
+    where = f"at {client.address}" if is_running else "on this machine, where no server runs"
+    lines = [f"Entrepot {status['version']}{built} {where}"]
     for mirror in mirrors:
         lines += [*source_lines(mirror), *sync_lines(mirror)]
-    session.out.result({**status, "address": client.address, "mirrors": mirrors}, lines)
+    session.out.result({**status, "address": client.address if is_running else None, "mirrors": mirrors}, lines)
     if not mirrors:
         session.out.info("There are no mirrors")

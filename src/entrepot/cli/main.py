@@ -47,7 +47,7 @@ VERBS: Mapping[str, str] = {
     "create": "Create a repository or a source.",
     "edit": "Change a repository or a source.",
     "delete": "Delete a repository or a source.",
-    "list": "List repositories, sources or packages.\n\nWithout a noun: every repository with its sources, and every source.",
+    "list": "List repositories, sources or packages.\n\nWithout a noun: every repository and every source.",
     "remove": "Remove packages.",
 }
 """The verbs that take a noun, with their help."""

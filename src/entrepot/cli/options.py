@@ -6,7 +6,6 @@ import csv
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +30,7 @@ Token = Annotated[
     ),
 ]
 Config = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--config", "-c", metavar="FILE", help="Configuration file of this machine's server; else ENTREPOT_CONFIG."
     ),
@@ -41,10 +40,8 @@ Insecure = Annotated[
     typer.Option("--insecure-ssl-skip-verify", help="Don't check the server's certificate."),
 ]
 Output = Annotated[
-    OutputFormat | None,
-    typer.Option(
-        "--output-format", "-o", metavar="human|json", case_sensitive=False, help="Form of the output (default: human)."
-    ),
+    str | None,
+    typer.Option("--output-format", "-o", metavar="human|json", help="Form of the output (default: human)."),
 ]
 Verbose = Annotated[
     bool | None,
@@ -79,7 +76,8 @@ def with_session(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(ctx: typer.Context, **values: Any) -> None:
         session = ctx.ensure_object(Session)
-        session.update({name: values.pop(name) for name in SHARED})
+        shared = {name: values.pop(name) for name in SHARED}
+        session.update({**shared, "output_format": _output_format(shared["output_format"])})
         if not ctx.resilient_parsing and ctx.invoked_subcommand is None:
             function(session, **values)
 
@@ -92,6 +90,15 @@ def with_session(function: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _output_format(text: str | None) -> OutputFormat | None:
+    if text is None:
+        return None
+    try:
+        return OutputFormat(text.lower())
+    except ValueError:
+        raise UsageFault(f"'--output-format' is either human or json, not '{text}'") from None
+
+
 def split_list(values: Iterable[str] | None) -> list[str]:
     """The entries of a list flag: given once with commas, or repeatedly; a quoted entry may hold a comma."""
     rows = csv.reader(values or [], skipinitialspace=True)
@@ -102,14 +109,35 @@ class Command(TyperCommand):
     """A command whose flags may be written in Cobra's ways."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, from_cobra(self.get_params(ctx), args))
+        options = self.get_params(ctx)
+        convert_only_numbers(options)
+        return super().parse_args(ctx, from_cobra(options, args))
 
 
 class Group(TyperGroup):
     """A verb with nouns, whose own flags may be written in Cobra's ways."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, from_cobra(self.get_params(ctx), args))
+        options = self.get_params(ctx)
+        convert_only_numbers(options)
+        return super().parse_args(ctx, from_cobra(options, args))
+
+
+def convert_only_numbers(options: Iterable[Any]) -> None:
+    """Let text, defaults and flags that were not given pass as they are.
+
+    Typer converts every value with pydantic, whose import takes longer than all else that most commands do. Here only
+    numbers need it (the options with a minimum), and options that act at once.
+    """
+    for option in options:
+        vars(option).setdefault("process_value", functools.partial(_process_value, option, option.process_value))
+
+
+def _process_value(option: Any, convert: Callable[..., Any], ctx: Any, value: Any) -> Any:
+    if value in (None, ()) or value == option.default:
+        return convert(ctx, value) if option.required else value
+    needs_it = option.callback is not None or getattr(option, "min", None) is not None
+    return convert(ctx, value) if needs_it else value
 
 
 _TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}

@@ -16,15 +16,16 @@ INTRODUCTION = """\
 
 <!-- Written by `python -m entrepot.cli.reference > docs/commands.md`; change the commands, not this page. -->
 
-A command is a verb, for some a noun, and flags: `entrepot create repo --name=cran`. A flag's value follows after `=` or a
-space; an on/off flag also takes `=true` or `=false`. A flag for a list takes commas or is repeated: `--path=a.tar.gz,b.tar.gz`
-is `--path=a.tar.gz --path=b.tar.gz`; quotes keep a comma (`--path='"a,b.tar.gz"'`). `entrepot help VERB NOUN` and `-h` show help.
+A command is a verb, for some a noun, and flags: `entrepot create repo --name=cran`. A flag's value follows after `=`
+or a space; an on/off flag also takes `=true` or `=false`. A flag for a list takes commas or is repeated:
+`--path=a.tar.gz,b.tar.gz` is `--path=a.tar.gz --path=b.tar.gz`; quotes keep a comma (`--path='"a,b.tar.gz"'`).
+`entrepot help VERB NOUN` and `-h` show help.
 
-With an address the command speaks to that server; writing needs its token. Without one it speaks to the server of this machine,
-and if none runs on the configured data folder, it does the work itself, as the user who may read that folder.
+With an address the command speaks to that server; writing needs its token. Without one it speaks to the server of this
+machine, and if none runs on the configured data folder, it does the work itself, as the user who may read that folder.
 
-Results go to standard output, everything else to standard error. With `--output-format=json` standard output gets exactly one
-JSON document, and an error is `{"code", "error", "hint", "payload"}` on standard error.
+Results go to standard output, everything else to standard error. With `--output-format=json` standard output gets
+exactly one JSON document, and an error is `{"code", "error", "hint", "payload"}` on standard error.
 """
 EXITS = {
     "NotFound": "what was named does not exist",

@@ -40,7 +40,7 @@ class Session:
 
     address: str | None = None
     token: str | None = None
-    config: Path | None = None
+    config: str | None = None
     insecure: bool | None = None
     output_format: OutputFormat | None = None
     verbose: bool | None = None
@@ -68,7 +68,7 @@ class Session:
         """
         from entrepot.settings import load_settings
 
-        return load_settings(self.config, os.environ)
+        return load_settings(Path(self.config) if self.config else None, os.environ)
 
     def local_settings(self, command: str) -> Settings:
         """The settings for a command that works on this machine only.
@@ -93,9 +93,10 @@ class Session:
             with Client(address, token=token, insecure=bool(self.insecure)) as client:
                 yield Connection(client, in_process=False)
             return
+        settings = self.settings()
         from entrepot.web.local import open_local
 
-        with open_local(self.settings()) as local, Client(local.address, token=self.token or local.token) as client:
+        with open_local(settings) as local, Client(local.address, token=self.token or local.token) as client:
             yield Connection(client, in_process=local.in_process)
 
 

@@ -38,7 +38,7 @@ def _mirrors(connection: Connection, type: str) -> list[Source]:
     if not mirrors:
         raise SourceNotFound(
             f"there is no mirror of type '{type}'",
-            hint=f"'entrepot create source --name={type} --type={type}' makes one",
+            hint="'entrepot info' shows the mirrors",
             type=type,
         )
     return mirrors

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 from entrepot.core.errors import SnapshotNotFound
@@ -128,14 +129,34 @@ def closed_through(source: Source, *, today: date) -> date | None:
 
 def servable_days(subscriptions: Sequence[Subscription], history: History, *, today: date) -> tuple[date, date] | None:
     """The first and the newest day that a repository can be used as of, both inclusive; None if there is none."""
-    newest = today - ONE_DAY
-    for subscription in _in_force(subscriptions, _last(subscriptions)):
+    newest = _newest_day(subscriptions, history, today)
+    firsts = [first[1] for sub in subscriptions if (first := history.first_of(sub.source_id)) is not None]
+    return (min(firsts), newest) if newest is not None and firsts and min(firsts) <= newest else None
+
+
+def _newest_day(subscriptions: Sequence[Subscription], history: History, today: date) -> date | None:
+    """The newest closed day: of the subscriptions now in force, else of those before, back to before the first."""
+    until = today
+    for at in reversed(_starts(subscriptions)):
+        day = history.day_of(at)
+        newest = _closed_before(until, _in_force(subscriptions, at), history, today)
+        if newest is not None and newest >= day:
+            return newest
+        until = min(until, day)
+    early = _in_force_on(until - ONE_DAY, subscriptions, history)
+    return _closed_before(until, early, history, today) if early else None
+
+
+def _closed_before(until: date, in_force: Sequence[Subscription], history: History, today: date) -> date | None:
+    """The newest day before `until` that is closed for all of these, if some of them has anything by then."""
+    newest = until - ONE_DAY
+    for subscription in in_force:
         closed = closed_through(history.source(subscription.source_id), today=today)
         if closed is None:
             return None
         newest = min(newest, closed)
-    firsts = [first[1] for sub in subscriptions if (first := history.first_of(sub.source_id)) is not None]
-    return (min(firsts), newest) if firsts and min(firsts) <= newest else None
+    has_any = any(history.last_by_day(s.source_id, newest) for s in in_force)
+    return newest if has_any else None
 
 
 def _resolve_transaction(
@@ -198,7 +219,7 @@ def _first_answering(
 ) -> tuple[Subscription, ...] | None:
     """The first subscriptions of which some source answers, by its first transaction and the end of their force."""
     starts = _starts(subscriptions)
-    for at, until in zip(starts, [*starts[1:], FOREVER], strict=True):
+    for at, until in pairwise([*starts, FOREVER]):
         in_force = _in_force(subscriptions, at)
         firsts = (history.first_of(s.source_id) for s in in_force)
         if any(first is not None and answered(first, until) for first in firsts):

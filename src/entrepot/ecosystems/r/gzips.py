@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
 from typing import Protocol
 
 from entrepot.core.errors import Invalid
@@ -83,7 +84,7 @@ class Reader:
                 piece = self._member.decompress(source, size)
             except zlib.error as error:
                 raise DamagedGzip(f"damaged gzip stream ({error})") from None
-            if not piece and not source:
+            if not piece and not source and not self._member.eof:
                 raise DamagedGzip("the gzip stream is cut short")
             self._packed = b""
             if piece:
@@ -112,26 +113,13 @@ class Reader:
         return piece
 
 
-class _Bytes:
-    def __init__(self, data: bytes) -> None:
-        self._data: memoryview | None = memoryview(data)
-        self._at = 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        assert self._data is not None
-        end = len(self._data) if size < 0 else self._at + size
-        piece = bytes(self._data[self._at : end])
-        self._at += len(piece)
-        return piece
-
-
 def decompress(data: bytes, *, limit: int) -> bytes:
     """All of `data` unpacked, at most `limit` bytes.
 
     Raises:
         NotGzip, DamagedGzip, TooMuch.
     """
-    reader = Reader(_Bytes(data), limit=limit)
+    reader = Reader(BytesIO(data), limit=limit)
     parts = []
     while piece := reader.read(CHUNK):
         parts.append(piece)

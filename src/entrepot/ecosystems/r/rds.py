@@ -1,0 +1,12 @@
+"""R's serialisation format ("R Internals", 1.8), read and written in plain Python.
+
+`rdata` from PyPI was weighed: it makes a pandas frame for each of archive.rds's 25,000 data frames, far too slow.
+"""
+
+from __future__ import annotations
+
+from entrepot.ecosystems.r.rdsread import read
+from entrepot.ecosystems.r.rdsvalues import RValue, RVector, data_frame
+from entrepot.ecosystems.r.rdswrite import Writer, write, write_matrix
+
+__all__ = ["RValue", "RVector", "Writer", "data_frame", "read", "write", "write_matrix"]

@@ -1,0 +1,277 @@
+"""Reads .rds files: XDR, versions 2 and 3, the vectors, lists and ALTREP forms that `saveRDS` writes of plain data."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import struct
+from collections.abc import Callable, Sequence
+from typing import cast
+
+from entrepot.core.errors import Invalid
+from entrepot.ecosystems.r import gzips, rdsvalues
+from entrepot.ecosystems.r.altrep import expand
+from entrepot.ecosystems.r.rdsvalues import (
+    ATTRIBUTED_PAIRLIST,
+    CHARACTERS,
+    HAS_ATTRIBUTES,
+    HAS_TAG,
+    LATIN1,
+    NA_INTEGER,
+    NULL,
+    PAIRLIST,
+    REFERENCE,
+    SYMBOL,
+    Kind,
+    RValue,
+    RVector,
+)
+
+_DEEPEST = 100
+_XZ_MEMORY = 128 << 20
+_EXPANDED_SIZE = 64
+_INT = struct.Struct(">i")
+_TWO = struct.Struct(">ii")
+_KINDS = {int(kind): kind for kind in Kind}
+_WIDTHS = {Kind.LOGICAL: 4, Kind.INTEGER: 4, Kind.REAL: 8, Kind.RAW: 1, Kind.STRING: 4, Kind.LIST: 4}
+
+
+def read(data: bytes, *, limit: int = 1 << 30) -> RValue:
+    """The R value in an .rds file, compressed with gzip, bzip2, xz or not at all.
+
+    Memory is bounded by a multiple of `limit`, the most bytes that `data` may unpack to.
+
+    Raises:
+        Invalid: cut, damaged, too large, or an R object that is not plain data.
+    """
+    raw = _unpack(data, limit)
+    if raw[:2] != b"X\n":
+        raise Invalid("this is not an R data file in XDR form")
+    try:
+        return _Reader(raw, limit).whole()
+    except (struct.error, IndexError):
+        raise Invalid("the R data file is cut short") from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Invalid(f"the R data file is damaged ({error})") from None
+
+
+def _unpack(data: bytes, limit: int) -> bytes:
+    if data.startswith(b"\x1f\x8b"):
+        return gzips.decompress(data, limit=limit)
+    if data.startswith(b"BZh"):
+        return _unpack_with(bz2.BZ2Decompressor().decompress, data, limit)
+    if data.startswith(b"\xfd7zXZ"):
+        return _unpack_with(lzma.LZMADecompressor(memlimit=_XZ_MEMORY).decompress, data, limit)
+    if len(data) > limit:
+        raise Invalid(f"the R data file is larger than {limit:,} bytes")
+    return data
+
+
+def _unpack_with(decompress: Callable[[bytes, int], bytes], data: bytes, limit: int) -> bytes:
+    try:
+        raw = decompress(data, limit + 1)
+    except (OSError, EOFError, lzma.LZMAError) as error:
+        raise Invalid(f"the R data file is damaged ({error})") from None
+    if len(raw) > limit:
+        raise Invalid(f"the R data file unpacks to more than {limit:,} bytes")
+    return raw
+
+
+class _Reader:
+    """One pass over the unpacked bytes. `references` is R's table of symbols, in the order of first appearance."""
+
+    def __init__(self, raw: bytes, limit: int) -> None:
+        self.raw = raw
+        self.at = 2
+        self.budget = limit  # for what compact vectors expand to, all together
+        self.references: list[str] = []
+        self.strings: dict[bytes, str | None] = {}
+        self.recent: dict[str, tuple[bytes, RValue]] = {}
+
+    def whole(self) -> RValue:
+        version = self._int()
+        self.at += 8
+        if version == 3:
+            self.at += 4 + self._length_at(self.at, 1)
+        elif version != 2:
+            raise Invalid(f"the R data file has serialisation version {version}; 2 and 3 can be read")
+        return self.item(0)
+
+    def item(self, depth: int) -> RValue:
+        """The next item, whatever it is."""
+        (flags,) = _INT.unpack_from(self.raw, self.at)
+        self.at += 4
+        type_ = flags & 0xFF
+        kind = _KINDS.get(type_)
+        if kind is not None:
+            return self._vector(kind, flags, depth)
+        if depth > _DEEPEST:
+            raise Invalid(f"the R data file is nested deeper than {_DEEPEST} levels")
+        match type_:
+            case rdsvalues.NULL:
+                return None
+            case rdsvalues.SYMBOL | rdsvalues.REFERENCE:
+                return self._symbol(flags)
+            case rdsvalues.PAIRLIST | rdsvalues.ATTRIBUTED_PAIRLIST:
+                return self._pairlist(flags, depth)
+            case rdsvalues.ALTREP:
+                return self._altrep(depth)
+            case _:
+                raise Invalid(f"the R data file holds an object of type {type_}, which is not plain data")
+
+    def _vector(self, kind: Kind, flags: int, depth: int) -> RVector:
+        count = self._length_at(self.at, _WIDTHS[kind])
+        self.at += 4
+        values = self._list(count, depth) if kind is Kind.LIST else self._values(kind, count)
+        if flags & HAS_ATTRIBUTES:
+            return RVector(kind, values, self._attributes(depth))
+        return RVector(kind, values)
+
+    def _length_at(self, at: int, width: int) -> int:
+        """A vector's length, refused if so many elements can't be in what is left."""
+        (count,) = _INT.unpack_from(self.raw, at)
+        if count < 0 or count * width > len(self.raw) - at - 4:
+            raise Invalid("the R data file is cut short or damaged: a vector is longer than what is left")
+        return cast(int, count)
+
+    def _list(self, count: int, depth: int) -> list[RValue]:
+        if depth > _DEEPEST:
+            raise Invalid(f"the R data file is nested deeper than {_DEEPEST} levels")
+        return [self.item(depth + 1) for _ in range(count)]
+
+    def _values(self, kind: Kind, count: int) -> Sequence[object]:
+        if kind is Kind.STRING:
+            return self._strings(count)
+        start = self.at
+        self.at += count * _WIDTHS[kind]
+        match kind:
+            case Kind.REAL:
+                return struct.unpack_from(f">{count}d", self.raw, start)
+            case Kind.RAW:
+                return self.raw[start : self.at]
+            case _:
+                return _with_na(struct.unpack_from(f">{count}i", self.raw, start), kind)
+
+    def _strings(self, count: int) -> list[str | None]:
+        # The innermost loop: a CRAN archive index has a million strings, most of them seen before.
+        raw, at, known, unpack = self.raw, self.at, self.strings, _INT.unpack_from
+        found: list[str | None] = []
+        for _ in range(count):
+            length = unpack(raw, at + 4)[0]
+            end = at + 8 + (length if length > 0 else 0)
+            packed = raw[at:end]
+            try:
+                found.append(known[packed])
+            except KeyError:
+                if end > len(raw):
+                    raise IndexError from None
+                known[packed] = text = _text(packed, length)
+                found.append(text)
+            at = end
+        self.at = at
+        return found
+
+    def _attributes(self, depth: int) -> dict[str, RValue]:
+        """The pairlist of attributes behind a vector."""
+        attributes: dict[str, RValue] = {}
+        raw = self.raw
+        while True:
+            (flags,) = _INT.unpack_from(raw, self.at)
+            self.at += 4
+            if flags & 0xFF == NULL:
+                return attributes
+            if flags & 0xFF != PAIRLIST or not flags & HAS_TAG:
+                raise Invalid("the R data file is damaged: attributes without names")
+            (tag,) = _INT.unpack_from(raw, self.at)
+            self.at += 4
+            name = self._symbol(tag)
+            attributes[name] = self._repeated(name, depth)
+
+    def _repeated(self, name: str, depth: int) -> RValue:
+        """An attribute's value. `names` and `class` of thousands of data frames are the same bytes: read once."""
+        raw, start = self.raw, self.at
+        recent = self.recent.get(name)
+        if recent is not None and raw.startswith(recent[0], start):
+            self.at += len(recent[0])
+            return recent[1]
+        symbols = len(self.references)
+        value = self.item(depth + 1)
+        # Bytes that define a symbol mean something else the second time.
+        if self.at - start < 1024 and len(self.references) == symbols:
+            self.recent[name] = (raw[start : self.at], value)
+        return value
+
+    def _symbol(self, flags: int) -> str:
+        if flags & 0xFF == REFERENCE:
+            index = flags >> 8 or self._int()
+            if not 0 < index <= len(self.references):
+                raise Invalid("the R data file is damaged: a reference to nothing")
+            return self.references[index - 1]
+        if flags & 0xFF != SYMBOL:
+            raise Invalid("the R data file is damaged: a name is expected")
+        name = self._strings(1)[0] or "NA"
+        self.references.append(name)
+        return name
+
+    def _pairlist(self, flags: int, depth: int) -> RVector:
+        """A pairlist as a list with names."""
+        values: list[RValue] = []
+        names: list[str] = []
+        attributes: dict[str, RValue] = {}
+        while flags & 0xFF in (PAIRLIST, ATTRIBUTED_PAIRLIST):
+            if flags & HAS_ATTRIBUTES or flags & 0xFF == ATTRIBUTED_PAIRLIST:
+                attributes |= self._attributes(depth)
+            names.append(self._symbol(self._int()) if flags & HAS_TAG else "")
+            values.append(self.item(depth + 1))
+            flags = self._int()
+        if flags & 0xFF != NULL:
+            # A dotted pair: ALTREP states are pairs of two vectors.
+            self.at -= 4
+            names.append("")
+            values.append(self.item(depth + 1))
+        if any(names):
+            attributes["names"] = RVector(Kind.STRING, names)
+        return RVector(Kind.LIST, values, attributes)
+
+    def _altrep(self, depth: int) -> RValue:
+        info, state = self.item(depth + 1), self.item(depth + 1)
+        attributes = self._attributes_item(depth)
+        class_ = info.values[0] if isinstance(info, RVector) else None
+        vector = expand(str(class_), state, attributes, longest=self.budget // _EXPANDED_SIZE)
+        self.budget -= len(vector) * _EXPANDED_SIZE
+        return vector
+
+    def _attributes_item(self, depth: int) -> dict[str, RValue]:
+        (flags,) = _INT.unpack_from(self.raw, self.at)
+        if flags & 0xFF == NULL:
+            self.at += 4
+            return {}
+        return self._attributes(depth)
+
+    def _int(self) -> int:
+        (value,) = _INT.unpack_from(self.raw, self.at)
+        self.at += 4
+        return cast(int, value)
+
+
+def _with_na(numbers: tuple[int, ...], kind: Kind) -> Sequence[object]:
+    if kind is Kind.LOGICAL:
+        return [None if n == NA_INTEGER else n != 0 for n in numbers]
+    if NA_INTEGER in numbers:
+        return [None if n == NA_INTEGER else n for n in numbers]
+    return numbers
+
+
+def _text(packed: bytes, length: int) -> str | None:
+    """The string of one serialised CHARSXP."""
+    flags = _INT.unpack_from(packed)[0]
+    if flags & 0xFF != CHARACTERS:
+        raise Invalid("the R data file is damaged: a string is expected")
+    if length < 0:
+        return None
+    if flags & LATIN1:
+        return packed[8:].decode("latin-1")
+    try:
+        return packed[8:].decode("utf-8")
+    except UnicodeDecodeError:
+        return packed[8:].decode("latin-1")

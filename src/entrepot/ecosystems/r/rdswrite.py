@@ -1,0 +1,166 @@
+"""Writes R values as .rds: XDR, serialisation version 2, which every R since 2.3 reads."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from itertools import repeat
+from typing import cast
+
+from entrepot.ecosystems.r.gzips import compress
+from entrepot.ecosystems.r.rdsvalues import (
+    ASCII,
+    CHARACTERS,
+    HAS_ATTRIBUTES,
+    HAS_TAG,
+    IS_OBJECT,
+    NA_INTEGER,
+    NA_REAL_BYTES,
+    NULL,
+    PAIRLIST,
+    REFERENCE,
+    SYMBOL,
+    UTF8,
+    Kind,
+    RValue,
+    RVector,
+    strings,
+)
+
+# Format X (XDR), version 2, "written by" R 4.2.2, readable from R 2.3.0.
+_HEAD = b"X\n" + struct.pack(">iii", 2, 0x00040202, 0x00020300)
+_NULL = struct.pack(">i", NULL)
+_PAIR = struct.pack(">i", PAIRLIST | HAS_TAG)
+_PLAIN_STRINGS = struct.pack(">i", Kind.STRING)
+_INT = struct.Struct(">i")
+_TWO = struct.Struct(">ii")
+_DOUBLE = struct.Struct(">d")
+
+
+class _Strings(dict[str | None, bytes]):
+    """Serialised CHARSXPs; indexes repeat their strings a great deal."""
+
+    def __missing__(self, text: str | None) -> bytes:
+        if text is None:
+            made = _TWO.pack(CHARACTERS, -1)
+        elif text.isascii():
+            raw = text.encode("ascii").replace(b"\0", b"")  # R's strings can't hold NUL
+            made = _TWO.pack(CHARACTERS | ASCII, len(raw)) + raw
+        else:
+            raw = text.encode("utf-8", "replace").replace(b"\0", b"")
+            made = _TWO.pack(CHARACTERS | UTF8, len(raw)) + raw
+        self[text] = made
+        return made
+
+
+class Writer:
+    """Serialises one object; R numbers symbols in the order in which they first appear in the stream."""
+
+    def __init__(self) -> None:
+        self._out = bytearray(_HEAD)
+        self._strings = _Strings()
+        self._symbols: dict[str, bytes] = {}
+
+    def finish(self, *, level: int = 6) -> bytes:
+        """What was written, as the content of an .rds file."""
+        return compress(bytes(self._out), level=level)
+
+    def raw(self) -> bytes:
+        """What was written, not compressed: an .rds file as well."""
+        return bytes(self._out)
+
+    def value(self, value: RValue) -> None:
+        """Append `value`: NULL or a vector."""
+        if value is None:
+            self._out += _NULL
+        elif isinstance(value, str):
+            self._symbol(value)
+        else:
+            self._vector(value)
+
+    def _vector(self, vector: RVector) -> None:
+        out = self._out
+        attributes = vector.attributes
+        flags = int(vector.kind)
+        if attributes:
+            flags |= HAS_ATTRIBUTES | (IS_OBJECT if "class" in attributes else 0)
+        out += _TWO.pack(flags, len(vector.values))
+        if vector.kind is Kind.LIST:
+            for element in vector.values:
+                self.value(cast(RValue, element))
+        else:
+            out += self._elements(vector)
+        if attributes:
+            self._attributes(vector)
+
+    def _elements(self, vector: RVector) -> bytes:
+        match vector.kind:
+            case Kind.STRING:
+                return b"".join(map(self._strings.__getitem__, cast(Sequence[str | None], vector.values)))
+            case Kind.REAL:
+                return _reals(cast(Sequence[float | None], vector.values))
+            case Kind.RAW:
+                return bytes(cast(Sequence[int], vector.values))
+            case _:
+                return _integers(cast(Sequence[int | None], vector.values))
+
+    def _attributes(self, vector: RVector) -> None:
+        for name, value in vector.attributes.items():
+            self._out += _PAIR
+            self._symbol(name)
+            self.value(value)
+        self._out += _NULL
+
+    def _symbol(self, name: str) -> None:
+        known = self._symbols.get(name)
+        if known is not None:
+            self._out += known
+            return
+        # The reference's number sits in the upper bits of its flags.
+        self._symbols[name] = _INT.pack((len(self._symbols) + 1) << 8 | REFERENCE)
+        self._out += _INT.pack(SYMBOL) + self._strings[name]
+
+
+def _reals(values: Sequence[float | None]) -> bytes:
+    if None not in values:
+        return struct.pack(f">{len(values)}d", *values)
+    return b"".join(NA_REAL_BYTES if value is None else _DOUBLE.pack(value) for value in values)
+
+
+def _integers(values: Sequence[int | None]) -> bytes:
+    if None in values:
+        values = [NA_INTEGER if value is None else value for value in values]
+    return struct.pack(f">{len(values)}i", *values)
+
+
+def write(value: RValue, *, level: int = 6) -> bytes:
+    """`value` as the content of an .rds file, gzip-compressed and the same for equal input."""
+    writer = Writer()
+    writer.value(value)
+    return writer.finish(level=level)
+
+
+def write_matrix(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str | None]],
+    row_names: Sequence[str] | None = None,
+    *,
+    level: int = 6,
+) -> bytes:
+    """A character matrix with column names, as the content of an .rds file; None becomes NA_character_.
+
+    Args:
+        rows: each as long as `columns`.
+        row_names: one for each row, None for a matrix without.
+    """
+    names: list[object] = [strings(row_names) if row_names is not None else None, strings(columns)]
+    by_column = zip(*rows, strict=True) if rows else repeat((), len(columns))
+    matrix = RVector(
+        Kind.STRING,
+        [cell for column in by_column for cell in column],
+        {
+            "dim": RVector(Kind.INTEGER, (len(rows), len(columns))),
+            "dimnames": RVector(Kind.LIST, names),
+        },
+    )
+    return write(matrix, level=level)
