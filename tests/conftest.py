@@ -18,8 +18,13 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from entrepot.app import App, open_app
+from entrepot.operations.setup import ensure_defaults
+from entrepot.settings import Settings
 from tests.support import postgres, s3
 from tests.support import r as real_r
+from tests.support.fake_cran import FakeCran
+from tests.support.server import Clock, Live, running
 
 hypothesis_settings.register_profile("default", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
@@ -179,3 +184,68 @@ def rscript() -> Path:
     if found := real_r.rscript():
         return found
     pytest.skip("no Rscript on PATH (make test installs R)")
+
+
+# --- a whole Entrepot ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """2024-03-01, noon UTC, until the test says otherwise."""
+    return Clock()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
+    """Settings of a new installation in the chosen shape; its mirror is synced by the test alone."""
+    values = {
+        "server": {"data_dir": tmp_path / "data", "listen": "127.0.0.1:0"},
+        "database": {"url": database_url},
+        "storage": {"url": storage_url},
+        "cran": {"upstream": "http://127.0.0.1:9", "sync_schedule": ""},
+    }
+    return Settings.model_validate(values)
+
+
+@pytest.fixture
+def app(settings: Settings, clock: Clock) -> Iterator[App]:
+    """A new installation, opened, with its defaults."""
+    opened = open_app(settings, clock)
+    try:
+        ensure_defaults(opened)
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def live(app: App) -> Iterator[Live]:
+    """The same, with its site on loopback."""
+    with running(app) as site:
+        yield site
+
+
+@pytest.fixture
+def cran() -> Iterator[FakeCran]:
+    """An upstream CRAN on loopback, empty."""
+    with FakeCran() as server:
+        yield server
+
+
+@pytest.fixture
+def mirrored(settings: Settings, cran: FakeCran, clock: Clock) -> Iterator[App]:
+    """An installation whose source `cran` mirrors the fixture `cran`; not synced yet."""
+    upstream = settings.cran.model_copy(update={"upstream": cran.url})
+    opened = open_app(settings.model_copy(update={"cran": upstream}), clock)
+    try:
+        ensure_defaults(opened)
+        yield opened
+    finally:
+        opened.close()
+
+
+@pytest.fixture
+def live_mirrored(mirrored: App) -> Iterator[Live]:
+    """That installation with its site on loopback."""
+    with running(mirrored) as site:
+        yield site

@@ -45,7 +45,7 @@ class Fault(TypedDict):
 class Sync(TypedDict):
     state: Literal["never", "ok", "failed", "running"]
     last_success: str | None
-    error: Fault | str | None
+    error: str | None
     next_try: str | None
     job: int | None
 
@@ -77,9 +77,11 @@ class Outcome(TypedDict):
 
 
 class Progress(TypedDict):
+    """How far a job is; a `total` of 0 is not known."""
+
     step: str
     done: int
-    total: int | None
+    total: int
 
 
 class Job(TypedDict):
@@ -87,7 +89,7 @@ class Job(TypedDict):
     kind: str
     source: str | None
     state: Literal["queued", "running", "done", "failed"]
-    progress: Progress | None
+    progress: Progress
     message: NotRequired[str | None]
     error: Fault | None
     result: dict[str, Any] | None

@@ -33,13 +33,14 @@ from entrepot.core.errors import (
 )
 
 TOKEN = "the-token"
+HINT = "choose another name, or use --succeed-on-existing"
 TIME = "2026-07-01T10:00:00Z"
 MIRRORS = {"cran": "https://cran.r-project.org", "pypi": "https://pypi.org", "bioconductor": "https://bioconductor.org"}
 REPOSITORY_TYPES = {"r": "R", "bioconductor": "Bioconductor", "python": "Python"}
 
 
 class Stub:
-    """The state of the server, which has the source `cran` from the start, and knobs for what a real one does only in bad times.
+    """The state of the server, with source and repository `cran` from the start, and knobs for bad times.
 
     `canned` answers `(method, path)` with a fixed `(status, body)`; `job_states` are the states that the polls
     of the next jobs see, one after the other; `seen` is what was asked.
@@ -58,6 +59,8 @@ class Stub:
         self.seen: list[dict[str, Any]] = []
         self.transactions = 0
         self.create_source({"name": "cran", "type": "cran", "succeed_on_existing": False})
+        self.create_repository({"name": "cran", "type": "r", "description": "Access CRAN packages"})
+        self.subscribe("cran", {"source": "cran"})
 
     # What the routes do
 
@@ -79,7 +82,7 @@ class Stub:
         if body["name"] in self.repositories:
             if body["succeed_on_existing"]:
                 return 200, self.repositories[body["name"]]
-            raise NameTaken(f"a repository named '{body['name']}' exists", hint="choose another name")
+            raise NameTaken(f"a repository named '{body['name']}' exists", hint=HINT)
         if body["type"] not in REPOSITORY_TYPES:
             raise WrongType(f"'{body['type']}' is not a type of repository", hint="use r, bioconductor or python")
         made = {

@@ -181,9 +181,12 @@ def test_usage_errors_as_json(bare: Entrepot, flags: tuple[str, ...]) -> None:
 
 def test_the_servers_error_as_people_read_it(entrepot: Entrepot) -> None:
     """An error of the server is its message and its hint; nothing on standard output."""
-    code, said = entrepot.failed("info", "--repo=no")
-    assert (code, said[0]) == (4, "Error: there is no repository named 'no'")
-    assert said[1].startswith("Hint: ")
+    entrepot.said("create", "repo", "--name=demo")
+    code, said = entrepot.failed("create", "repo", "--name=demo")
+    assert (code, said) == (
+        5,
+        ["Error: a repository named 'demo' exists", "Hint: choose another name, or use --succeed-on-existing"],
+    )
 
 
 def test_the_servers_error_as_json(entrepot: Entrepot) -> None:

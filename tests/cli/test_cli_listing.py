@@ -26,10 +26,16 @@ def filled(entrepot: Entrepot, package: Callable[..., Path]) -> Entrepot:
 def test_list_shows_repositories_and_sources(filled: Entrepot) -> None:
     """`list` alone shows every repository with its sources, then every source."""
     assert filled.said("list") == [
+        "Repository: cran - Access CRAN packages - R",
+        "Sources:",
+        "--cran (CRAN)",
+        "",
         "Repository: demo - Ours - R",
         "Sources:",
         "--internal (Local)",
         "",
+        "Source 'cran':",
+        "  Type:  CRAN",
         "Source 'internal':",
         "  Type:  Local",
         "Source 'empty':",
@@ -37,26 +43,29 @@ def test_list_shows_repositories_and_sources(filled: Entrepot) -> None:
     ]
     document = filled.json("list")
     assert {key: [row["name"] for row in rows] for key, rows in document.items()} == {
-        "repositories": ["demo"],
-        "sources": ["internal", "empty"],
+        "repositories": ["cran", "demo"],
+        "sources": ["cran", "internal", "empty"],
     }
 
 
 def test_list_repos(filled: Entrepot) -> None:
     """`list repos` shows a line per repository."""
-    assert filled.said("list", "repos") == ["Repository: demo - Ours - R"]
-    assert [(row["name"], row["sources"]) for row in filled.json("list", "repos")] == [("demo", ["internal"])]
+    said = filled.said("list", "repos")
+    assert said == ["Repository: cran - Access CRAN packages - R", "Repository: demo - Ours - R"]
+    rows = filled.json("list", "repos")
+    assert [(row["name"], row["sources"]) for row in rows] == [("cran", ["cran"]), ("demo", ["internal"])]
 
 
 def test_list_sources(filled: Entrepot) -> None:
     """`list sources` shows every source with its type."""
     said = filled.said("list", "sources")
-    assert said == ["Source 'internal':", "  Type:  Local", "Source 'empty':", "  Type:  Local"]
-    assert [row["packages"] for row in filled.json("list", "sources")] == [2, 0]
+    assert said[2:] == ["Source 'internal':", "  Type:  Local", "Source 'empty':", "  Type:  Local"]
+    assert [row["packages"] for row in filled.json("list", "sources")] == [0, 2, 0]
 
 
 def test_list_of_nothing(entrepot: Entrepot) -> None:
     """Nothing to list is an empty result and a word on standard error; an empty list as JSON."""
+    entrepot.said("delete", "repo", "--name=cran")
     result = entrepot("list", "repos")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "There are no repositories; 'entrepot create repo' makes one\n"
@@ -148,12 +157,11 @@ def test_info_on_what_is_not_there(entrepot: Entrepot) -> None:
 def test_info_on_the_installation(entrepot: Entrepot, stub: Stub) -> None:
     """`info` alone shows the version and each mirror with the reason of a failure and the next try."""
     entrepot.address, entrepot.token = stub.address, stub.token
-    entrepot.said("create", "source", "--name=cran", "--type=cran")
     entrepot.said("create", "source", "--name=internal")
     sync: dict[str, Any] = {
         "state": "failed",
         "last_success": "2026-07-01T03:04:05Z",
-        "error": {"code": "upstream-unavailable", "error": "no answer from cran", "hint": None},
+        "error": "no answer from cran",
         "next_try": "2026-07-02T03:00:00+00:00",
         "job": 7,
     }

@@ -18,8 +18,6 @@ RESULT = {"transactions": 3, "added": 120, "updated": 30, "archived": 0, "remove
 def mirrors(entrepot: Entrepot, stub: Stub) -> Entrepot:
     """The command line for the stub with the mirror `cran`."""
     entrepot.address, entrepot.token = stub.address, stub.token
-    entrepot.said("create", "source", "--name=cran", "--type=cran")
-    entrepot.said("create", "source", "--name=internal")
     stub.job_states = [
         {"state": "queued"},
         {"state": "running", "progress": {"step": "reading indexes", "done": 1, "total": 4}},
@@ -57,11 +55,10 @@ def test_sync_without_news(mirrors: Entrepot, stub: Stub) -> None:
 
 def test_sync_tells_faults(mirrors: Entrepot, stub: Stub) -> None:
     """What a sync could not read is counted and listed; it is still a success."""
-    faults = [{"subject": "bad_1.0.tar.gz", "code": "invalid-archive", "error": "no DESCRIPTION", "hint": None}]
-    stub.job_states = [{"state": "done", "result": {**RESULT, "transactions": [4], "faults": faults}}]
+    stub.job_states = [{"state": "done", "result": {**RESULT, "faults": ["line 7 of PACKAGES: no Version"]}}]
     result = mirrors("sync", "--quiet")
-    assert result.stdout == "Synced 'cran': 120 added, 30 updated, 1 removed in 1 transaction; 1 fault\n"
-    assert result.stderr == "Faults in 'cran':\n  bad_1.0.tar.gz: no DESCRIPTION\n"
+    assert result.stdout == "Synced 'cran': 120 added, 30 updated, 1 removed in 3 transactions; 1 fault\n"
+    assert result.stderr == "Faults in 'cran':\n  line 7 of PACKAGES: no Version\n"
 
 
 @pytest.mark.parametrize("flag", ["--no-wait", "--wait=false", "--no-wait=true"])
@@ -115,7 +112,7 @@ def test_sync_without_a_mirror(mirrors: Entrepot) -> None:
         4,
         [
             "Error: there is no mirror of type 'pypi'",
-            "Hint: 'entrepot create source --name=pypi --type=pypi' makes one",
+            "Hint: 'entrepot info' shows the mirrors",
         ],
     )
 

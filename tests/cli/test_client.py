@@ -68,7 +68,10 @@ def test_lists_are_read_to_their_end(client: Client, stub: Stub) -> None:
     """A list longer than a page is whole."""
     for number in range(2100):
         stub.create_source({"name": f"s{number}", "type": "local", "succeed_on_existing": False})
-    assert [source["name"] for source in client.list_sources()] == [f"s{number}" for number in range(2100)]
+    assert [source["name"] for source in client.list_sources()] == [
+        "cran",
+        *(f"s{number}" for number in range(2100)),
+    ]
     assert len(stub.seen) == 3
 
 

@@ -21,7 +21,7 @@ import socket
 import tarfile
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -242,13 +242,18 @@ def _indexes(listed: list[Listed]) -> dict[str, bytes]:
 
     current = [each for each in listed if each.status is FileStatus.CURRENT]
     archived = [each for each in listed if each.status is FileStatus.ARCHIVED]
-    index = packages.render(current)
+    # CRAN's own PACKAGES tells neither sizes nor SHA-256.
+    index = packages.render((_without_size(each) for each in current), lambda _: False)
     return {
         f"{CONTRIB}/PACKAGES": index,
         f"{CONTRIB}/PACKAGES.gz": gzip.compress(index, mtime=0),
         f"{CONTRIB}/Meta/archive.rds": archive.render_archive(archived),
         f"{CONTRIB}/Meta/current.rds": archive.render_current(current),
     }
+
+
+def _without_size(listed: Listed) -> Listed:
+    return replace(listed, file=replace(listed.file, size=None))
 
 
 def _file(number: int, package: Package) -> File:
@@ -269,13 +274,14 @@ def _file(number: int, package: Package) -> File:
 
 def _fields(package: Package) -> str:
     """What the index says besides name, version and hash; nothing for bytes that are no R package."""
-    from entrepot.ecosystems.r import packages
+    from entrepot.ecosystems.r import dcf, packages
 
     try:
         with tarfile.open(fileobj=io.BytesIO(package.data)) as tar:
             description = tar.extractfile(f"{package.name}/DESCRIPTION")
             has_src = any(name.startswith(f"{package.name}/src/") for name in tar.getnames())
-            return packages.fields_of_description(description.read(), has_src_folder=has_src) if description else ""
+            read = dcf.parse_one(description.read()) if description else {}
+            return packages.fields_of_description(read, has_src_folder=has_src)
     except (tarfile.TarError, KeyError):
         return ""
 

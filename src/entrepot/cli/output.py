@@ -128,9 +128,8 @@ def sync_lines(source: Source) -> list[str]:
     lines = [f"  Sync:  {sync['state']}"]
     if sync.get("last_success"):
         lines.append(f"  Last success:  {when(sync['last_success'])}")
-    error = sync.get("error")
-    if error:
-        lines.append(f"  Reason:  {error if isinstance(error, str) else error['error']}")
+    if sync.get("error"):
+        lines.append(f"  Reason:  {sync['error']}")
     if sync.get("next_try"):
         lines.append(f"  Next try:  {when(sync['next_try'])}")
     if sync.get("job") is not None:

@@ -61,8 +61,8 @@ def _job_bars(bars: Progress) -> Callable[[Job], None]:
         bars.update(
             tasks[job["id"]],
             description=_step(job),
-            completed=state["done"] if state else 0,
-            total=(state["total"] or None) if state else None,
+            completed=state["done"],
+            total=state["total"] or None,
         )
 
     return on_progress
@@ -79,15 +79,14 @@ def _job_lines(out: Out) -> Callable[[Job], None]:
             return
         last[job["id"]] = (step, now)
         state = job["progress"]
-        counts = f" {state['done']} of {state['total']}" if state and state["total"] else ""
+        counts = f" {state['done']} of {state['total']}" if state["total"] else ""
         out.info(f"{step}{counts}")
 
     return on_progress
 
 
 def _step(job: Job) -> str:
-    step = job["progress"]["step"] if job["progress"] else ""
-    return printable(f"{job['source']}: {step or job['state']}")
+    return printable(f"{job['source']}: {job['progress']['step'] or job['state']}")
 
 
 def _upload_bar(bars: Progress) -> Callable[[int, int], None]:

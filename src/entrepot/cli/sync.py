@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from entrepot.cli.output import counted, fault_lines
+from entrepot.cli.output import counted
 from entrepot.cli.session import Connection, Session
 from entrepot.core.errors import SourceNotFound
 
@@ -82,23 +82,16 @@ def _finish(session: Session, connection: Connection, jobs: list[Job], *, quiet:
 
 def _summary(job: Job) -> str:
     result: dict[str, Any] = job["result"] or {}
-    numbers = {word: int(result.get(word) or 0) for word in ("added", "updated", "archived", "removed")}
+    numbers = {word: result.get(word) or 0 for word in ("added", "updated", "archived", "removed")}
     changes = ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
-    transactions = result.get("transactions")
-    known = len(transactions) if isinstance(transactions, list) else int(transactions or 0)
-    faults = f"; {counted(_number_of_faults(result), 'fault')}" if _number_of_faults(result) else ""
-    if not changes:
-        return f"Synced '{job['source']}': already up to date{faults}"
-    return f"Synced '{job['source']}': {changes} in {counted(known, 'transaction')}{faults}"
-
-
-def _number_of_faults(result: dict[str, Any]) -> int:
-    faults = result.get("faults") or 0
-    return len(faults) if isinstance(faults, list) else int(faults)
+    done = (
+        f"{changes} in {counted(result.get('transactions') or 0, 'transaction')}" if changes else "already up to date"
+    )
+    faults = result.get("faults") or []
+    return f"Synced '{job['source']}': {done}" + (f"; {counted(len(faults), 'fault')}" if faults else "")
 
 
 def _tell_faults(session: Session, job: Job) -> None:
     faults = (job["result"] or {}).get("faults")
-    if isinstance(faults, list) and faults:
-        lines = [f"  {fault}" if isinstance(fault, str) else fault_lines([fault])[0] for fault in faults]
-        session.out.info(f"Faults in '{job['source']}':", *lines)
+    if faults:
+        session.out.info(f"Faults in '{job['source']}':", *(f"  {fault}" for fault in faults))

@@ -43,14 +43,13 @@ def request_sync(app: App, source: str, *, force: bool = False) -> Job:
 
 def due_syncs(app: App) -> list[Source]:
     """Mirrors whose next sync is due: used by a repository, or synced once already."""
-    now = app.clock()
     with app.db.read() as connection:
         used = {id_ for ids in db_repositories.subscribed(connection).values() for id_ in ids}
         due = []
         for state in db_sources.mirror_states(connection):
             at = next_sync(app, state)
             wanted = state.source_id in used or state.synced_from is not None
-            if wanted and at is not None and at <= now and not db_jobs.active(connection, source_id=state.source_id):
+            if wanted and at is not None and at <= app.clock() and not db_jobs.active(connection, source_id=state.source_id):
                 due.append(db_sources.by_id(connection, state.source_id))
         return due
 

@@ -318,9 +318,8 @@ def _read_description(sink: Sink) -> tuple[str, str] | None:
     """(index fields, DESCRIPTION) of the downloaded file; None if it has none that can be read."""
     try:
         with sink.path.open("rb") as stream:
-            described = tarball.describe(stream)
+            description, text, has_src_folder = tarball.describe(stream)
     except (EntrepotError, OSError):
         # Upstream's bytes are served as they are; a package that R can't read either is not ours to judge.
         return None
-    fields = packages.fields_of_description(described.description, has_src_folder=bool(described.has_src_folder))
-    return fields, described.description_text
+    return packages.fields_of_description(description, has_src_folder=has_src_folder), text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -80,13 +79,10 @@ def parse_archive(data: bytes) -> list[ArchivedRow]:
     """The rows of Meta/archive.rds in their order; rows that aren't NAME/NAME_VERSION.tar.gz are left out.
 
     Raises:
-        Invalid: not readable, or not a list of data frames at all.
+        Invalid: not readable, or not a list.
     """
-    whole = rds.read(data, limit=LARGEST)
-    if not isinstance(whole, RVector) or whole.kind is not Kind.LIST:
-        raise Invalid("archive.rds is not a list of data frames")
     found = []
-    for frame in whole.values:
+    for frame in rds.read_elements(data, limit=LARGEST):
         for path, size, published in _rows(frame):
             folder, _, name = path.rpartition("/")
             parts = paths.split_file_name(name)
@@ -131,13 +127,13 @@ def _numbers(column: object, count: int) -> Sequence[float | None]:
 
 
 def _size(number: float | None) -> int | None:
-    return int(number) if number is not None and math.isfinite(number) and 0 <= number < 2**53 else None
+    return int(number) if number is not None and 0 <= number < 2**53 else None
 
 
 def _time(seconds: float | None) -> datetime | None:
-    if seconds is None or not math.isfinite(seconds):
+    if seconds is None:
         return None
     try:
         return _EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
+    except (OverflowError, ValueError):  # ValueError: NaN
         return None

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from entrepot.core.errors import Invalid
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 _MAGIC = b"\x1f\x8b"
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 
@@ -18,18 +18,6 @@ class ByteStream(Protocol):
     """What is read here: the `read` of a binary file."""
 
     def read(self, size: int = -1, /) -> bytes: ...
-
-
-class NotGzip(Invalid):
-    """The bytes don't begin as a gzip stream."""
-
-
-class DamagedGzip(Invalid):
-    """A gzip stream that is cut, fails its checksum, or is followed by something else."""
-
-
-class TooMuch(Invalid):
-    """A stream that unpacks to more than it may."""
 
 
 def compress(data: bytes, *, level: int = 6) -> bytes:
@@ -43,37 +31,50 @@ def compress(data: bytes, *, level: int = 6) -> bytes:
 
 
 class Reader:
-    """Unpacks a gzip stream (RFC 1952, several members allowed) piece by piece, holding one chunk at a time.
+    """Unpacks a gzip stream (RFC 1952, several members allowed) piece by piece, holding a chunk or two at a time.
 
     Args:
         stream: the packed bytes.
         limit: how many bytes may come out.
+
+    Raises:
+        Invalid: the stream does not begin as gzip does.
     """
 
     def __init__(self, stream: ByteStream, *, limit: int) -> None:
         self._stream = stream
         self._limit = limit
-        self._packed = stream.read(CHUNK)
+        self._packed = b""
         self._unpacked = 0
         self._ended = False
-        if not self._packed.startswith(_MAGIC):
-            raise NotGzip("not a gzip stream")
+        # Chunks come out whole and are handed on from here: unpacking 512 bytes at a time would copy
+        # what is still packed each time.
+        self._ready = b""
+        self._at = 0
+        if not self._begins_member():
+            raise Invalid("not a gzip stream")
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
 
     def read(self, size: int) -> bytes:
         """Up to `size` (> 0) bytes, fewer only at the end; `b""` once the checksum of the last member was found right.
 
         Raises:
-            DamagedGzip, TooMuch.
+            Invalid: cut, damaged, followed by something else, or more than the limit.
         """
         parts = []
-        while size and (piece := self._piece(size)):
-            parts.append(piece)
-            size -= len(piece)
+        while size:
+            if self._at == len(self._ready):
+                self._ready, self._at = self._piece(), 0
+                if not self._ready:
+                    break
+            part = self._ready[self._at : self._at + size]
+            self._at += len(part)
+            size -= len(part)
+            parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _piece(self, size: int) -> bytes:
-        """Between 1 and `size` bytes, `b""` at the end."""
+    def _piece(self) -> bytes:
+        """The next chunk, `b""` at the end."""
         while not self._ended:
             if self._member.eof and not self._next_member():
                 break
@@ -81,11 +82,11 @@ class Reader:
                 self._packed = self._stream.read(CHUNK)
             source = self._member.unconsumed_tail or self._packed
             try:
-                piece = self._member.decompress(source, size)
+                piece = self._member.decompress(source, CHUNK)
             except zlib.error as error:
-                raise DamagedGzip(f"damaged gzip stream ({error})") from None
+                raise Invalid(f"damaged gzip stream ({error})") from None
             if not piece and not source and not self._member.eof:
-                raise DamagedGzip("the gzip stream is cut short")
+                raise Invalid("the gzip stream is cut short")
             self._packed = b""
             if piece:
                 return self._count(piece)
@@ -93,23 +94,26 @@ class Reader:
 
     def _next_member(self) -> bool:
         """Whether another member follows the one that has ended."""
-        # The magic may be split over two reads.
-        rest = self._member.unused_data + self._packed
-        if len(rest) < len(_MAGIC):
-            rest += self._stream.read(CHUNK)
-        if not rest:
+        self._packed = self._member.unused_data + self._packed
+        if not self._begins_member():
+            if self._packed:
+                raise Invalid("something follows the end of the gzip stream")
             self._ended = True
             return False
-        if not rest.startswith(_MAGIC):
-            raise DamagedGzip("something follows the end of the gzip stream")
-        self._packed = rest
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         return True
+
+    def _begins_member(self) -> bool:
+        """Whether what comes next begins as a gzip member does."""
+        # A socket may hand out single bytes.
+        while len(self._packed) < len(_MAGIC) and (more := self._stream.read(CHUNK)):
+            self._packed += more
+        return self._packed.startswith(_MAGIC)
 
     def _count(self, piece: bytes) -> bytes:
         self._unpacked += len(piece)
         if self._unpacked > self._limit:
-            raise TooMuch(f"unpacks to more than {self._limit:,} bytes")
+            raise Invalid(f"unpacks to more than {self._limit:,} bytes")
         return piece
 
 
@@ -117,7 +121,7 @@ def decompress(data: bytes, *, limit: int) -> bytes:
     """All of `data` unpacked, at most `limit` bytes.
 
     Raises:
-        NotGzip, DamagedGzip, TooMuch.
+        Invalid: as `Reader`.
     """
     reader = Reader(BytesIO(data), limit=limit)
     parts = []

@@ -6,12 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from entrepot.core.errors import Invalid
 from entrepot.core.model import FileStatus, PackageName
-from entrepot.ecosystems.r.versions import check_name, check_version
+from entrepot.ecosystems.r.versions import LONGEST, NAME, VERSION
 
 CONTRIB = "src/contrib/"
 _SUFFIX = ".tar.gz"
+_FILE = re.compile(f"({NAME})_({VERSION}){re.escape(_SUFFIX)}")
 _LONGEST = 512
 # The folder may be lower case: some clients and proxies write it so.
 _IN_ARCHIVE = re.compile(r"[Aa]rchive/([^/]+)/([^/]+)")
@@ -77,15 +77,10 @@ def _source_file(name: str) -> SourceFile | None:
 
 def split_file_name(name: str) -> tuple[str, str] | None:
     """(package, version) of `NAME_VERSION.tar.gz`, None if it isn't one."""
-    if not name.endswith(_SUFFIX):
+    found = _FILE.fullmatch(name)
+    if found is None or len(found[1]) > LONGEST or len(found[2]) > LONGEST:
         return None
-    package, underscore, version = name[: -len(_SUFFIX)].partition("_")
-    if not underscore:
-        return None
-    try:
-        return check_name(package), check_version(version)
-    except Invalid:
-        return None
+    return found[1], found[2]
 
 
 def file_name(package: str, version: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import bz2
 import lzma
 import struct
-from collections.abc import Callable, Sequence
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from entrepot.core.errors import Invalid
 from entrepot.ecosystems.r import gzips, rdsvalues
@@ -31,9 +31,9 @@ _DEEPEST = 100
 _XZ_MEMORY = 128 << 20
 _EXPANDED_SIZE = 64
 _INT = struct.Struct(">i")
-_TWO = struct.Struct(">ii")
 _KINDS = {int(kind): kind for kind in Kind}
-_WIDTHS = {Kind.LOGICAL: 4, Kind.INTEGER: 4, Kind.REAL: 8, Kind.RAW: 1, Kind.STRING: 4, Kind.LIST: 4}
+# Bytes that an element takes at least; by plain int, as hashing an enum's member is slow.
+_WIDTHS = {10: 4, 13: 4, 14: 8, 16: 8, 19: 4, 24: 1}
 
 
 def read(data: bytes, *, limit: int = 1 << 30) -> RValue:
@@ -44,11 +44,27 @@ def read(data: bytes, *, limit: int = 1 << 30) -> RValue:
     Raises:
         Invalid: cut, damaged, too large, or an R object that is not plain data.
     """
-    raw = _unpack(data, limit)
-    if raw[:2] != b"X\n":
-        raise Invalid("this is not an R data file in XDR form")
+    with _faults():
+        return _Reader(_unpack(data, limit), limit).item(0)
+
+
+def read_elements(data: bytes, *, limit: int = 1 << 30) -> Iterator[RValue]:
+    """The elements of the list in an .rds file, one at a time, so that a long one is never in memory as a whole.
+
+    Raises:
+        Invalid: as `read`, when reached; not a list.
+    """
+    with _faults():
+        reader = _Reader(_unpack(data, limit), limit)
+        for _ in range(reader.list_length()):
+            yield reader.item(1)
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Says of bytes that make no sense what they are."""
     try:
-        return _Reader(raw, limit).whole()
+        yield
     except (struct.error, IndexError):
         raise Invalid("the R data file is cut short") from None
     except (ValueError, TypeError, OverflowError) as error:
@@ -87,15 +103,26 @@ class _Reader:
         self.references: list[str] = []
         self.strings: dict[bytes, str | None] = {}
         self.recent: dict[str, tuple[bytes, RValue]] = {}
+        self.blocks: list[tuple[bytes, dict[str, RValue]]] = []
+        self._head()
 
-    def whole(self) -> RValue:
+    def _head(self) -> None:
+        if self.raw[:2] != b"X\n":
+            raise Invalid("this is not an R data file in XDR form")
         version = self._int()
         self.at += 8
         if version == 3:
-            self.at += 4 + self._length_at(self.at, 1)
+            self.at += 4 + self._count_at(self.at, 1)  # the name of an encoding
         elif version != 2:
             raise Invalid(f"the R data file has serialisation version {version}; 2 and 3 can be read")
-        return self.item(0)
+
+    def list_length(self) -> int:
+        """How many elements follow, where the next item is a list."""
+        flags = self._int()
+        if flags & 0xFF != Kind.LIST:
+            raise Invalid("the R data file does not hold a list")
+        self.at += 4
+        return self._count_at(self.at - 4, 4)
 
     def item(self, depth: int) -> RValue:
         """The next item, whatever it is."""
@@ -120,75 +147,90 @@ class _Reader:
                 raise Invalid(f"the R data file holds an object of type {type_}, which is not plain data")
 
     def _vector(self, kind: Kind, flags: int, depth: int) -> RVector:
-        count = self._length_at(self.at, _WIDTHS[kind])
-        self.at += 4
-        values = self._list(count, depth) if kind is Kind.LIST else self._values(kind, count)
+        width = _WIDTHS[flags & 0xFF]
+        count = self._count_at(self.at, width)
+        start = self.at + 4
+        self.at = start + count * width
+        values: Sequence[object]
+        if kind is Kind.STRING:
+            values = self._strings(start, count)
+        elif kind is Kind.REAL:
+            values = struct.unpack_from(f">{count}d", self.raw, start)
+        elif kind is Kind.LIST:
+            values = self._list(start, count, depth)
+        elif kind is Kind.RAW:
+            values = self.raw[start : self.at]
+        else:
+            values = _with_na(struct.unpack_from(f">{count}i", self.raw, start), kind)
         if flags & HAS_ATTRIBUTES:
             return RVector(kind, values, self._attributes(depth))
         return RVector(kind, values)
 
-    def _length_at(self, at: int, width: int) -> int:
+    def _count_at(self, at: int, width: int) -> int:
         """A vector's length, refused if so many elements can't be in what is left."""
-        (count,) = _INT.unpack_from(self.raw, at)
+        count: int = _INT.unpack_from(self.raw, at)[0]
         if count < 0 or count * width > len(self.raw) - at - 4:
             raise Invalid("the R data file is cut short or damaged: a vector is longer than what is left")
-        return cast(int, count)
+        return count
 
-    def _list(self, count: int, depth: int) -> list[RValue]:
+    def _list(self, start: int, count: int, depth: int) -> list[RValue]:
         if depth > _DEEPEST:
             raise Invalid(f"the R data file is nested deeper than {_DEEPEST} levels")
-        return [self.item(depth + 1) for _ in range(count)]
+        self.at = start
+        item = self.item
+        return [item(depth + 1) for _ in range(count)]
 
-    def _values(self, kind: Kind, count: int) -> Sequence[object]:
-        if kind is Kind.STRING:
-            return self._strings(count)
-        start = self.at
-        self.at += count * _WIDTHS[kind]
-        match kind:
-            case Kind.REAL:
-                return struct.unpack_from(f">{count}d", self.raw, start)
-            case Kind.RAW:
-                return self.raw[start : self.at]
-            case _:
-                return _with_na(struct.unpack_from(f">{count}i", self.raw, start), kind)
-
-    def _strings(self, count: int) -> list[str | None]:
+    def _strings(self, at: int, count: int) -> list[str | None]:
         # The innermost loop: a CRAN archive index has a million strings, most of them seen before.
-        raw, at, known, unpack = self.raw, self.at, self.strings, _INT.unpack_from
+        raw, known, unpack = self.raw, self.strings, _INT.unpack_from
         found: list[str | None] = []
-        for _ in range(count):
+        for number in range(count):
             length = unpack(raw, at + 4)[0]
             end = at + 8 + (length if length > 0 else 0)
             packed = raw[at:end]
-            try:
-                found.append(known[packed])
-            except KeyError:
+            text = known.get(packed, "")
+            if not text and packed not in known:
                 if end > len(raw):
-                    raise IndexError from None
+                    raise IndexError
                 known[packed] = text = _text(packed, length)
-                found.append(text)
+            found.append(text)
+            if not number and count > 1 and self._repeats(packed, count, at):
+                self.at = at + len(packed) * count
+                return found * count
             at = end
         self.at = at
         return found
 
+    def _repeats(self, packed: bytes, count: int, at: int) -> bool:
+        """Whether `count` strings at `at` are all `packed`: a column of one value, such as the owner of each file."""
+        return (
+            self.raw.startswith(packed, at + len(packed))
+            and len(packed) * count <= len(self.raw) - at
+            and self.raw.startswith(packed * count, at)
+        )
+
     def _attributes(self, depth: int) -> dict[str, RValue]:
-        """The pairlist of attributes behind a vector."""
-        attributes: dict[str, RValue] = {}
-        raw = self.raw
-        while True:
-            (flags,) = _INT.unpack_from(raw, self.at)
-            self.at += 4
-            if flags & 0xFF == NULL:
+        """The pairlist of attributes behind a vector. Thousands of columns have the same few: read once."""
+        raw, start = self.raw, self.at
+        for block, attributes in self.blocks:
+            if raw.startswith(block, start):
+                self.at += len(block)
                 return attributes
+        symbols = len(self.references)
+        attributes = dict(self._pairs(depth))
+        if len(self.blocks) < 8 and self._is_repeatable(start, symbols, 128):
+            self.blocks.append((raw[start : self.at], attributes))
+        return attributes
+
+    def _pairs(self, depth: int) -> Iterator[tuple[str, RValue]]:
+        while (flags := self._int()) & 0xFF != NULL:
             if flags & 0xFF != PAIRLIST or not flags & HAS_TAG:
                 raise Invalid("the R data file is damaged: attributes without names")
-            (tag,) = _INT.unpack_from(raw, self.at)
-            self.at += 4
-            name = self._symbol(tag)
-            attributes[name] = self._repeated(name, depth)
+            name = self._symbol(self._int())
+            yield name, self._attribute(name, depth)
 
-    def _repeated(self, name: str, depth: int) -> RValue:
-        """An attribute's value. `names` and `class` of thousands of data frames are the same bytes: read once."""
+    def _attribute(self, name: str, depth: int) -> RValue:
+        """An attribute's value. `names` of thousands of data frames are the same bytes: read once."""
         raw, start = self.raw, self.at
         recent = self.recent.get(name)
         if recent is not None and raw.startswith(recent[0], start):
@@ -196,10 +238,13 @@ class _Reader:
             return recent[1]
         symbols = len(self.references)
         value = self.item(depth + 1)
-        # Bytes that define a symbol mean something else the second time.
-        if self.at - start < 1024 and len(self.references) == symbols:
+        if recent is None and self._is_repeatable(start, symbols, 1024):
             self.recent[name] = (raw[start : self.at], value)
         return value
+
+    def _is_repeatable(self, start: int, symbols: int, longest: int) -> bool:
+        """Whether the same bytes would mean the same again: not if they define a symbol."""
+        return self.at - start <= longest and len(self.references) == symbols
 
     def _symbol(self, flags: int) -> str:
         if flags & 0xFF == REFERENCE:
@@ -209,7 +254,7 @@ class _Reader:
             return self.references[index - 1]
         if flags & 0xFF != SYMBOL:
             raise Invalid("the R data file is damaged: a name is expected")
-        name = self._strings(1)[0] or "NA"
+        name = self._strings(self.at, 1)[0] or "NA"
         self.references.append(name)
         return name
 
@@ -235,23 +280,16 @@ class _Reader:
 
     def _altrep(self, depth: int) -> RValue:
         info, state = self.item(depth + 1), self.item(depth + 1)
-        attributes = self._attributes_item(depth)
+        attributes = dict(self._pairs(depth))
         class_ = info.values[0] if isinstance(info, RVector) else None
         vector = expand(str(class_), state, attributes, longest=self.budget // _EXPANDED_SIZE)
         self.budget -= len(vector) * _EXPANDED_SIZE
         return vector
 
-    def _attributes_item(self, depth: int) -> dict[str, RValue]:
-        (flags,) = _INT.unpack_from(self.raw, self.at)
-        if flags & 0xFF == NULL:
-            self.at += 4
-            return {}
-        return self._attributes(depth)
-
     def _int(self) -> int:
-        (value,) = _INT.unpack_from(self.raw, self.at)
+        value: int = _INT.unpack_from(self.raw, self.at)[0]
         self.at += 4
-        return cast(int, value)
+        return value
 
 
 def _with_na(numbers: tuple[int, ...], kind: Kind) -> Sequence[object]:

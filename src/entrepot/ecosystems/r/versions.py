@@ -11,8 +11,10 @@ LONGEST = 100
 """Longest name, and longest version, that is taken; R gives no limit, file systems do."""
 
 # `[0-9]` and not `\d`, which takes digits of any script.
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]")
-_VERSION = re.compile(r"(?:[0-9]+[.-])+[0-9]+")
+NAME = r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]"
+VERSION = r"(?:[0-9]+[.-])+[0-9]+"
+_NAME = re.compile(NAME)
+_VERSION = re.compile(VERSION)
 _NUMBERS = re.compile(r"[0-9]+(?:[.-][0-9]+)*")
 _DIGITS = re.compile(r"[0-9]+")
 # Python converts no more than 4,300 digits; nothing that long is a number to compare by.

@@ -1,0 +1,180 @@
+"""What an upstream's indexes say that it has: PACKAGES, Meta/archive.rds and Meta/current.rds put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+
+from entrepot.core.changes import Found
+from entrepot.core.errors import Invalid, UpstreamInvalid
+from entrepot.core.model import FileStatus, PackageName
+from entrepot.ecosystems.r import dcf, gzips, paths
+from entrepot.ecosystems.r.archive import ArchivedRow, parse_archive, parse_current
+from entrepot.ecosystems.r.packages import fields_of_stanza
+from entrepot.ecosystems.r.versions import check_name, check_version, version_key
+
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d):(\d\d))?", re.ASCII)
+_MD5 = re.compile(r"[0-9a-f]{32}")
+# Each field name is a column of PACKAGES.rds: names made up for each package would make it grow with the square.
+_MOST_FIELDS = 200
+Facts = tuple[int | None, datetime | None]
+Versions = dict[tuple[str, str], Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """All that an upstream has, and a line for each entry of its list that had to be left out."""
+
+    found: list[Found]
+    faults: list[str]
+
+
+def decompress_index(body: bytes, *, gz: bool, limit: int) -> bytes:
+    """The text of PACKAGES or PACKAGES.gz as an upstream answered it, at most `limit` bytes.
+
+    Raises:
+        UpstreamInvalid: empty, an HTML page, not gzip, cut short, too large.
+    """
+    if not body:
+        raise UpstreamInvalid("the upstream's package list is empty: not even a gzip header" if gz else _EMPTY)
+    _refuse_page(body)
+    if not gz:
+        if len(body) > limit:
+            raise UpstreamInvalid(f"the upstream's package list is larger than {limit:,} bytes")
+        return body
+    try:
+        text = gzips.decompress(body, limit=limit)
+    except Invalid as error:
+        raise UpstreamInvalid(f"the upstream's PACKAGES.gz can't be read: {error}") from error
+    _refuse_page(text)
+    return text
+
+
+_EMPTY = "the upstream's package list is empty"
+
+
+def _refuse_page(body: bytes) -> None:
+    if body[:256].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise UpstreamInvalid(
+            "the upstream answered with a web page instead of its package list",
+            hint="check the URL, and whether a proxy or a login page stands in between",
+        )
+
+
+def inventory(index: bytes, *, archive: bytes | None, current: bytes | None) -> Inventory:
+    """Every version that an upstream has: those of PACKAGES, then those that only its archive has.
+
+    Of several versions of one package in PACKAGES the highest is current, the others are archived. Stanzas with a
+    `Path` belong to another folder and are passed over. A bad stanza is left out and told in `faults`.
+
+    Args:
+        index: the text of PACKAGES.
+        archive: Meta/archive.rds, None if the upstream has none.
+        current: Meta/current.rds, None if the upstream has none.
+
+    Raises:
+        UpstreamInvalid: one of the three is not what it should be as a whole.
+    """
+    try:
+        facts = parse_current(current) if current is not None else {}
+        rows = parse_archive(archive) if archive is not None else []
+        listed, faults = _listed(index, facts)
+    except Invalid as error:
+        raise UpstreamInvalid(f"the upstream's package list can't be read: {error}") from error
+    _demote(listed)
+    _add_archived(listed, rows)
+    return Inventory(list(listed.values()), faults)
+
+
+def _listed(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, list[str]]:
+    listed: Versions = {}
+    faults = []
+    fields: set[str] = set()
+    for number, stanza in enumerate(dcf.parse(index), 1):
+        if "Path" in stanza:
+            continue
+        if len(fields) < _MOST_FIELDS:
+            fields.update(islice(stanza, _MOST_FIELDS))
+        elif not stanza.keys() <= fields:
+            stanza = {key: value for key, value in stanza.items() if key in fields}
+            faults.append(f"entry {number} of PACKAGES has unusual fields that were left out")
+        try:
+            found = _found(stanza, facts)
+        except Invalid as error:
+            subject = repr(stanza["Package"][:60]) if "Package" in stanza else "without a name"
+            faults.append(f"entry {number} of PACKAGES ({subject}) was left out: {error}")
+            continue
+        if listed.setdefault((found.package, found.version), found) is not found:
+            faults.append(f"entry {number} of PACKAGES ({found.package} {found.version}) was left out: listed before")
+    return listed, faults
+
+
+def _found(stanza: Mapping[str, str], facts: Mapping[str, Facts]) -> Found:
+    """One stanza as a current version.
+
+    Raises:
+        Invalid: no Package or no Version, or not one that R takes.
+    """
+    for field in ("Package", "Version"):
+        if field not in stanza:
+            raise Invalid(f"it has no {field} field")
+    package, version = check_name(stanza["Package"]), check_version(stanza["Version"])
+    name = paths.file_name(package, version)
+    size, published = facts.get(name, (None, None))
+    md5 = stanza.get("MD5sum", "").lower()
+    return Found(
+        package=package,
+        version=version,
+        name=name,
+        status=FileStatus.CURRENT,
+        fields=fields_of_stanza(stanza),
+        size=size,
+        md5=md5 if _MD5.fullmatch(md5) else None,
+        published=published or _date(stanza.get("Published")) or _date(stanza.get("Date/Publication")),
+    )
+
+
+def _date(text: str | None) -> datetime | None:
+    """`2024-01-31` or `2024-01-31 12:00:02 UTC`, None where it is neither."""
+    parts = _DATE.match(text or "")
+    if parts is None:
+        return None
+    try:
+        return datetime(*(int(part or 0) for part in parts.groups()), tzinfo=UTC)  # type: ignore[arg-type,misc]
+    except ValueError:
+        return None
+
+
+def _demote(listed: Versions) -> None:
+    """Leave each package's highest version current; of equal ones the first."""
+    newest: dict[PackageName, Found] = {}
+    for key, found in list(listed.items()):
+        other = newest.setdefault(found.package, found)
+        if other is found:
+            continue
+        if version_key(found.version) > version_key(other.version):
+            newest[found.package], key = found, (other.package, other.version)
+        listed[key] = replace(listed[key], status=FileStatus.ARCHIVED)
+
+
+def _add_archived(listed: Versions, rows: list[ArchivedRow]) -> None:
+    """Add what only the archive has, and what it knows better of versions that PACKAGES lists besides the current."""
+    for row in rows:
+        key = row.package, row.version
+        known = listed.get(key)
+        if known is None:
+            listed[key] = Found(
+                package=PackageName(row.package),
+                version=row.version,
+                name=row.name,
+                status=FileStatus.ARCHIVED,
+                fields=None,
+                size=row.size,
+                md5=None,
+                published=row.published,
+            )
+        elif known.status is FileStatus.ARCHIVED and known.size is None:
+            listed[key] = replace(known, size=row.size, published=row.published or known.published)

@@ -1,0 +1,112 @@
+"""A whole Entrepot in the test's process: the application with a clock of the test's own, and its site on loopback."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import urllib3
+import uvicorn
+
+from entrepot.app import App
+from entrepot.db import sources as db_sources
+from entrepot.jobs.runner import Runner
+from entrepot.operations import syncing
+from entrepot.sources.mirror import Synced
+from entrepot.web.api.deps import Context
+from entrepot.web.auth import admin_token
+from entrepot.web.site import make_site
+
+NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
+
+
+class Clock:
+    """A clock that goes on only when the test says so."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def wait(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class Live:
+    """A running site; `get` and `api` ask it without following redirects or retrying."""
+
+    app: App
+    address: str
+    token: str
+    pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.pool.request(method, self.address + path, headers=named, decode_content=False)
+
+    def api(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
+        """(status, JSON) of `/__api__` + path, as the administrator."""
+        headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
+        if token == "":
+            headers = {}
+        response = self.pool.request(method, f"{self.address}/__api__{path}", headers=headers, json=body)
+        return response.status, response.json() if response.data else None
+
+    def upload(self, source: str, *files: tuple[str, bytes], **fields: str) -> tuple[int, Any]:
+        """POST files to a source."""
+        parts: list[tuple[str, Any]] = [("files", (name, data, "application/gzip")) for name, data in files]
+        response = self.pool.request(
+            "POST",
+            f"{self.address}/__api__/sources/{source}/packages",
+            headers={"Authorization": f"Bearer {self.token}"},
+            fields=[*parts, *fields.items()],
+        )
+        return response.status, response.json()
+
+
+@contextmanager
+def running(app: App) -> Iterator[Live]:
+    """The site of `app` on a loopback port, with a runner that does what it is asked for and nothing by itself."""
+    runner = Runner(app, is_alone=True, schedules=False)
+    token = admin_token(app.settings.server.data_dir)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        make_site(Context(app, runner, token)), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=2
+    )
+    server = _Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    runner.start()
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    live = Live(app, f"http://127.0.0.1:{listener.getsockname()[1]}", token)
+    try:
+        yield live
+    finally:
+        live.pool.clear()
+        server.should_exit = True
+        thread.join(15)
+        runner.stop()
+        listener.close()
+
+
+def sync(app: App, source: str = "cran", *, force: bool = False) -> Synced:
+    """Sync a mirror in the test's own thread."""
+    with app.db.read() as connection:
+        found = db_sources.get(connection, source)
+    return syncing.sync(app, found.id, force=force, report=lambda step, done, total: None)
+
