@@ -45,9 +45,9 @@ def stub() -> Iterator[Stub]:
 
 
 @pytest.fixture
-def live_server(live: Any) -> Any:
-    """The server that the commands are tried on: `.address` and `.token`."""
-    return live
+def live_server(stub: Stub) -> Stub:
+    """The server that the commands are tried on (`.address`, `.token`); with `live` in place of `stub`, a real one."""
+    return stub
 
 
 @dataclass
@@ -85,8 +85,14 @@ class Entrepot:
 
 @pytest.fixture
 def entrepot(live_server: Any) -> Entrepot:
-    """The command line for the server."""
+    """The command line for the server that may be a real one."""
     return Entrepot(live_server.address, live_server.token)
+
+
+@pytest.fixture
+def stubbed(stub: Stub) -> Entrepot:
+    """The command line for the stub."""
+    return Entrepot(stub.address, stub.token)
 
 
 @pytest.fixture

@@ -72,15 +72,15 @@ def test_where_address_and_token_come_from(
         (("--succeed-on-existing=false", "--succeed-on-existing"), True),
     ],
 )
-def test_booleans_in_the_manner_of_cobra(entrepot: Entrepot, flags: tuple[str, ...], is_fine: bool) -> None:
+def test_booleans_in_the_manner_of_cobra(stubbed: Entrepot, flags: tuple[str, ...], is_fine: bool) -> None:
     """An on/off flag takes `=true` and `=false`; the last one wins."""
-    entrepot.said("create", "repo", "--name=demo")
-    assert (entrepot("create", "repo", "--name=demo", *flags).exit_code == 0) is is_fine
+    stubbed.said("create", "repo", "--name=demo")
+    assert (stubbed("create", "repo", "--name=demo", *flags).exit_code == 0) is is_fine
 
 
-def test_a_boolean_that_is_neither(entrepot: Entrepot) -> None:
+def test_a_boolean_that_is_neither(stubbed: Entrepot) -> None:
     """Another value of an on/off flag is a usage error (2)."""
-    code, said = entrepot.failed("create", "repo", "--name=demo", "--succeed-on-existing=maybe")
+    code, said = stubbed.failed("create", "repo", "--name=demo", "--succeed-on-existing=maybe")
     assert (code, said) == (2, ["Error: '--succeed-on-existing' is either true or false, not 'maybe'"])
 
 
@@ -89,9 +89,9 @@ def test_an_unknown_output_format(bare: Entrepot) -> None:
     assert bare.failed("list", "-o", "yaml") == (2, ["Error: '--output-format' is either human or json, not 'yaml'"])
 
 
-def test_a_value_that_looks_like_a_flag(entrepot: Entrepot) -> None:
+def test_a_value_that_looks_like_a_flag(stubbed: Entrepot) -> None:
     """The word after a flag that takes a value is its value, whatever it looks like."""
-    said = entrepot.said("create", "repo", "--name", "demo", "--description", "--succeed-on-existing=maybe")
+    said = stubbed.said("create", "repo", "--name", "demo", "--description", "--succeed-on-existing=maybe")
     assert said == ["Repository: demo - --succeed-on-existing=maybe - R"]
 
 
@@ -179,19 +179,19 @@ def test_usage_errors_as_json(bare: Entrepot, flags: tuple[str, ...]) -> None:
         )
 
 
-def test_the_servers_error_as_people_read_it(entrepot: Entrepot) -> None:
+def test_the_servers_error_as_people_read_it(stubbed: Entrepot) -> None:
     """An error of the server is its message and its hint; nothing on standard output."""
-    entrepot.said("create", "repo", "--name=demo")
-    code, said = entrepot.failed("create", "repo", "--name=demo")
+    stubbed.said("create", "repo", "--name=demo")
+    code, said = stubbed.failed("create", "repo", "--name=demo")
     assert (code, said) == (
         5,
         ["Error: a repository named 'demo' exists", "Hint: choose another name, or use --succeed-on-existing"],
     )
 
 
-def test_the_servers_error_as_json(entrepot: Entrepot) -> None:
+def test_the_servers_error_as_json(stubbed: Entrepot) -> None:
     """As JSON it is the server's own document."""
-    code, said = entrepot.failed("info", "--repo=no", "-o", "json")
+    code, said = stubbed.failed("info", "--repo=no", "-o", "json")
     document = json.loads("\n".join(said))
     assert (code, document["code"], sorted(document)) == (
         4,
@@ -200,10 +200,10 @@ def test_the_servers_error_as_json(entrepot: Entrepot) -> None:
     )
 
 
-def test_a_missing_token(entrepot: Entrepot) -> None:
+def test_a_missing_token(stubbed: Entrepot) -> None:
     """Writing without the token exits with 3."""
-    entrepot.token = "wrong"
-    assert entrepot.failed("create", "repo", "--name=demo")[0] == 3
+    stubbed.token = "wrong"
+    assert stubbed.failed("create", "repo", "--name=demo")[0] == 3
 
 
 def test_a_server_that_is_not_there(bare: Entrepot) -> None:
@@ -220,11 +220,10 @@ def test_a_server_that_is_not_there(bare: Entrepot) -> None:
 @pytest.mark.parametrize(
     ("status", "code"), [(400, 2), (401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1), (502, 6), (503, 6)]
 )
-def test_exit_codes_of_the_servers_answers(entrepot: Entrepot, stub: Stub, status: int, code: int) -> None:
+def test_exit_codes_of_the_servers_answers(stubbed: Entrepot, stub: Stub, status: int, code: int) -> None:
     """The exit code follows the HTTP status."""
-    entrepot.address = stub.address
     stub.canned["GET", "/__api__/repos"] = (status, b'{"code": "odd", "error": "so it is", "hint": null}', {})
-    assert entrepot.failed("list", "repos") == (code, ["Error: so it is"])
+    assert stubbed.failed("list", "repos") == (code, ["Error: so it is"])
 
 
 def test_exit_codes_of_all_errors() -> None:
@@ -238,28 +237,28 @@ def test_exit_codes_of_all_errors() -> None:
             assert exit_code(ApiError("x", code=cls.code, status=None)) == EXIT_CODES[name]
 
 
-def test_an_unexpected_error(entrepot: Entrepot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error(stubbed: Entrepot, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bug is one line (1), and a traceback only with `--verbose`."""
 
     def broken(self: object) -> None:
         raise RuntimeError("what now")
 
     monkeypatch.setattr("entrepot.client.Client.list_repositories", broken)
-    assert entrepot.failed("list", "repos") == (
+    assert stubbed.failed("list", "repos") == (
         1,
         [
             "Error: unexpected RuntimeError: what now",
             "Hint: this is a bug in entrepot; --verbose shows where it happened",
         ],
     )
-    assert "Traceback" in "\n".join(entrepot.failed("list", "repos", "-v")[1])
+    assert "Traceback" in "\n".join(stubbed.failed("list", "repos", "-v")[1])
 
 
-def test_verbose_tells_the_requests_without_the_token(entrepot: Entrepot, caplog: pytest.LogCaptureFixture) -> None:
+def test_verbose_tells_the_requests_without_the_token(stubbed: Entrepot, caplog: pytest.LogCaptureFixture) -> None:
     """`--verbose` logs each request, never the token."""
-    entrepot("list", "repos", "--verbose=true")
+    stubbed("list", "repos", "--verbose=true")
     assert "GET" in caplog.text
-    assert str(entrepot.token) not in caplog.text
+    assert str(stubbed.token) not in caplog.text
 
 
 def test_the_reference_is_up_to_date() -> None:

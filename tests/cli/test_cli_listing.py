@@ -98,29 +98,27 @@ def test_list_packages_by_part_of_the_name(filled: Entrepot) -> None:
 
 
 @pytest.mark.parametrize("places", [(), ("--repo=demo", "--source=internal")])
-def test_list_packages_needs_one_place(entrepot: Entrepot, places: tuple[str, ...]) -> None:
+def test_list_packages_needs_one_place(stubbed: Entrepot, places: tuple[str, ...]) -> None:
     """Exactly one of `--repo` and `--source` is needed (2)."""
-    said = entrepot.failed("list", "packages", *places)
+    said = stubbed.failed("list", "packages", *places)
     assert said == (2, ["Error: name either a repository or a source", "Hint: give --repo=NAME or --source=NAME"])
 
 
-def test_list_packages_asks_for_the_snapshot(entrepot: Entrepot, stub: Stub) -> None:
+def test_list_packages_asks_for_the_snapshot(stubbed: Entrepot, stub: Stub) -> None:
     """`--snapshot` reaches the server; `latest` is its default."""
-    entrepot.address, entrepot.token = stub.address, stub.token
-    entrepot.json("create", "repo", "--name=demo")
-    entrepot.json("list", "packages", "--repo=demo", "--snapshot=2026-07-01", "--count=5", "--page=3")
+    stubbed.json("create", "repo", "--name=demo")
+    stubbed.json("list", "packages", "--repo=demo", "--snapshot=2026-07-01", "--count=5", "--page=3")
     assert stub.seen[-1]["query"] == {"snapshot": "2026-07-01", "_limit": "5", "_page": "3"}
 
 
-def test_a_large_page_is_collected(entrepot: Entrepot, stub: Stub) -> None:
+def test_a_large_page_is_collected(stubbed: Entrepot, stub: Stub) -> None:
     """A page of more rows than one answer may hold is put together from several."""
-    entrepot.address, entrepot.token = stub.address, stub.token
-    entrepot.json("create", "source", "--name=big")
+    stubbed.json("create", "source", "--name=big")
     names = [f"p{number:05}" for number in range(5300)]
     stub.packages["big"] = {name: ["1.0"] for name in names}
 
     def page(count: int, number: int) -> list[str]:
-        rows = entrepot.json("list", "packages", "--source=big", f"--count={count}", f"--page={number}")
+        rows = stubbed.json("list", "packages", "--source=big", f"--count={count}", f"--page={number}")
         return [row["name"] for row in rows]
 
     assert page(2500, 1) == names[:2500]
@@ -143,9 +141,9 @@ def test_info_on_a_source(filled: Entrepot) -> None:
     assert filled.json("info", "--source=internal")["packages"] == 2
 
 
-def test_info_on_both(entrepot: Entrepot) -> None:
+def test_info_on_both(stubbed: Entrepot) -> None:
     """`info` takes one of `--repo` and `--source` (2)."""
-    assert entrepot.failed("info", "--repo=a", "--source=b")[0] == 2
+    assert stubbed.failed("info", "--repo=a", "--source=b")[0] == 2
 
 
 def test_info_on_what_is_not_there(entrepot: Entrepot) -> None:
@@ -154,10 +152,9 @@ def test_info_on_what_is_not_there(entrepot: Entrepot) -> None:
     assert entrepot.failed("info", "--source=no")[0] == 4
 
 
-def test_info_on_the_installation(entrepot: Entrepot, stub: Stub) -> None:
+def test_info_on_the_installation(stubbed: Entrepot, stub: Stub) -> None:
     """`info` alone shows the version and each mirror with the reason of a failure and the next try."""
-    entrepot.address, entrepot.token = stub.address, stub.token
-    entrepot.said("create", "source", "--name=internal")
+    stubbed.said("create", "source", "--name=internal")
     sync: dict[str, Any] = {
         "state": "failed",
         "last_success": "2026-07-01T03:04:05Z",
@@ -166,7 +163,7 @@ def test_info_on_the_installation(entrepot: Entrepot, stub: Stub) -> None:
         "job": 7,
     }
     stub.sources["cran"]["sync"] = sync
-    assert entrepot.said("info") == [
+    assert stubbed.said("info") == [
         f"Entrepot 0.1.0 (built 2026-07-01 10:00 UTC) at {stub.address}",
         "Source 'cran':",
         "  Type:  CRAN",
@@ -176,7 +173,7 @@ def test_info_on_the_installation(entrepot: Entrepot, stub: Stub) -> None:
         "  Next try:  2026-07-02 03:00 UTC",
         "  Job:  7",
     ]
-    document = entrepot.json("info")
+    document = stubbed.json("info")
     assert (document["version"], [mirror["sync"] for mirror in document["mirrors"]]) == ("0.1.0", [sync])
 
 

@@ -15,15 +15,14 @@ RESULT = {"transactions": 3, "added": 120, "updated": 30, "archived": 0, "remove
 
 
 @pytest.fixture
-def mirrors(entrepot: Entrepot, stub: Stub) -> Entrepot:
+def mirrors(stubbed: Entrepot, stub: Stub) -> Entrepot:
     """The command line for the stub with the mirror `cran`."""
-    entrepot.address, entrepot.token = stub.address, stub.token
     stub.job_states = [
         {"state": "queued"},
         {"state": "running", "progress": {"step": "reading indexes", "done": 1, "total": 4}},
         {"state": "done", "result": RESULT},
     ]
-    return entrepot
+    return stubbed
 
 
 def test_sync_waits_and_sums_up(mirrors: Entrepot) -> None:

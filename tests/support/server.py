@@ -5,11 +5,11 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 import uvicorn
@@ -23,6 +23,7 @@ from entrepot.web.api.deps import Context
 from entrepot.web.auth import admin_token
 from entrepot.web.site import make_site
 
+T = TypeVar("T")
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
@@ -110,3 +111,14 @@ def sync(app: App, source: str = "cran", *, force: bool = False) -> Synced:
         found = db_sources.get(connection, source)
     return syncing.sync(app, found.id, force=force, report=lambda step, done, total: None)
 
+
+
+def eventually(look: Callable[[], T], is_so: Callable[[T], object], *, seconds: float = 10) -> T:
+    """What `look` gives once `is_so` of it; for what is recorded after a client has its last byte."""
+    until = time.monotonic() + seconds
+    while True:
+        found = look()
+        if is_so(found):
+            return found
+        assert time.monotonic() < until, f"still {found!r} after {seconds} s"
+        time.sleep(0.02)

@@ -82,11 +82,12 @@ def error_lines(error: EntrepotError) -> list[str]:
 
 
 def fault_lines(faults: Iterable[Mapping[str, Any]]) -> list[str]:
-    """One line per fault of a batch."""
+    """One line per fault of a batch, which names its subject once."""
     lines = []
     for fault in faults:
+        subject, said = str(fault.get("subject") or ""), str(fault.get("error"))
         hint = f" ({fault['hint']})" if fault.get("hint") else ""
-        lines.append(f"  {fault.get('subject') or '-'}: {fault.get('error')}{hint}")
+        lines.append(f"  {said}{hint}" if subject in said else f"  {subject}: {said}{hint}")
     return lines
 
 

@@ -119,7 +119,7 @@ def _ask(app: App, url: str, validators: Validators) -> tuple[Documents, Validat
     answers = {path: _get(app, url, path, validators.get(path)) for path in (INDEX_GZ, ARCHIVE, CURRENT)}
     if answers[INDEX_GZ] is None:
         answers[INDEX] = _get(app, url, INDEX, validators.get(INDEX))
-    if all(_is_same(answer, validators.get(path)) for path, answer in answers.items()):
+    if validators and all(_is_same(answer, validators.get(path)) for path, answer in answers.items()):
         return None
     bodies: Documents = {}
     fresh: Validators = {}

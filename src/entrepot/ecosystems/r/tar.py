@@ -38,7 +38,7 @@ class Entry:
     @property
     def what(self) -> str:
         """Words for its type, where it is neither file nor folder."""
-        return _WHAT.get(self.type, f"of the unusual type {self.type!r}")
+        return _WHAT.get(self.type, "neither a file nor a folder")
 
     @property
     def shown(self) -> str:

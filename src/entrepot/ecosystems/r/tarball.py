@@ -47,7 +47,7 @@ def read_source_package(stream: ByteStream, *, file_name: str, compressed_size: 
         InvalidArchive: anything that is not exactly a source package of that name and version; the message is one
             line and names the file.
     """
-    shown = file_name[:200]
+    shown = file_name[:200].encode("utf-8", "backslashreplace").decode()
     try:
         return _read_checked(stream, file_name, compressed_size)
     except InvalidArchive as error:
