@@ -17,16 +17,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import uvicorn
-
-from entrepot.app import open_app
 from entrepot.core.errors import InvalidSettings, ServerRunning, ServerUnreachable
-from entrepot.jobs.runner import Runner
-from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
-from entrepot.web.api.deps import Context
 from entrepot.web.auth import admin_token
-from entrepot.web.site import make_site
 
 LOCK = "server.lock"
 WHERE = "server.json"
@@ -131,14 +124,6 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     finally:
         listener.close()
         app.close()
-
-
-class _Quiet(uvicorn.Server):
-    """A server in a thread: signals stay the command's."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @contextmanager
