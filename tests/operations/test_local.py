@@ -84,7 +84,7 @@ def test_the_same_bytes_again_change_nothing(app: App, internal: str, tmp_path: 
 
 
 def test_an_existing_version_needs_replace(app: App, internal: str, tmp_path: Path) -> None:
-    """Other bytes under an existing version are refused, and accepted with replace; the old snapshot keeps the old bytes."""
+    """Other bytes under a version are refused, and accepted with replace; the old snapshot keeps the old ones."""
     first = add(app, tmp_path, ("demo", "1.0"))
     before = count_rows(app)
     with pytest.raises(FileExists, match="exists in source 'internal' with other bytes"):
@@ -160,7 +160,9 @@ def test_one_bad_file_of_several_changes_nothing(app: App, internal: str, tmp_pa
     assert state(app, "good") == {}
 
 
-@pytest.mark.parametrize("name", ["../demo_1.0.tar.gz", "/etc/demo_1.0.tar.gz", "a\\demo_1.0.tar.gz", "", "demo.tar.gz"])
+@pytest.mark.parametrize(
+    "name", ["../demo_1.0.tar.gz", "/etc/demo_1.0.tar.gz", "a\\demo_1.0.tar.gz", "", "demo.tar.gz"]
+)
 def test_file_names_that_are_paths_are_refused(app: App, internal: str, tmp_path: Path, name: str) -> None:
     """The name of an upload is NAME_VERSION.tar.gz and nothing else."""
     path = tmp_path / "x"

@@ -7,9 +7,8 @@ import pytest
 from entrepot.app import App
 from entrepot.core.errors import AlreadySubscribed, Invalid, InvalidName, NameTaken, NotFound, SourceInUse, WrongType
 from entrepot.core.model import RepositoryType, SourceType
-from entrepot.operations import browsing
+from entrepot.operations import browsing, sources
 from entrepot.operations import repositories as repos
-from entrepot.operations import sources
 
 
 def make(app: App, *names: str) -> None:
@@ -29,7 +28,9 @@ def test_the_first_start_makes_the_defaults_once(app: App) -> None:
     assert repos.list_repositories(app) == []
 
 
-@pytest.mark.parametrize("name", ["", "a b", "../x", "a/b", "-x", "x.", "ä", "__linux__", "a" * 101, "x\n", "upload", "a..b"])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "../x", "a/b", "-x", "x.", "ä", "__linux__", "a" * 101, "x\n", "upload", "a..b"]
+)
 def test_names_that_are_not_allowed(app: App, name: str) -> None:
     """A name that could not stand in a URL, or is a word of ours, is refused."""
     with pytest.raises(InvalidName):

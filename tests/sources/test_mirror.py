@@ -182,7 +182,7 @@ def test_wrong_bytes_are_never_stored_and_never_served_whole(live_mirrored: Live
     response = live_mirrored.get(f"/cran/latest/{small}")
     assert (response.status, response.headers["Content-Type"]) == (502, "text/plain; charset=utf-8")
     assert "MD5" in response.data.decode()
-    with pytest.raises(Exception, match="IncompleteRead|broken|Connection"):
+    with pytest.raises(Exception, match=r"IncompleteRead|broken|Connection"):
         live_mirrored.get(f"/cran/latest/{big}")
     stocked.heal()
     assert live_mirrored.get(f"/cran/latest/{small}").data == package("beta", "0.5")
@@ -220,7 +220,7 @@ def test_an_upstream_in_trouble_is_said_so(live_mirrored: Live, stocked: FakeCra
 def test_a_bad_index_changes_nothing(
     mirrored: App, stocked: FakeCran, clock: Clock, path: str, kind: str, error: type[EntrepotError]
 ) -> None:
-    """An index that can't be had or read is an error, the rows stay as they were, and its state says why and what next."""
+    """An index that can't be had or read is an error, the rows stay as they were, and the next sync mends it."""
     sync(mirrored)
     before = (newest(mirrored), listing(mirrored))
     clock.wait(days=1)
@@ -261,7 +261,7 @@ def test_an_upstream_without_history_works(mirrored: App, stocked: FakeCran) -> 
 
 def test_what_is_no_cran_is_said_so(mirrored: App, cran: FakeCran) -> None:
     """A URL without any index gets words that help."""
-    with pytest.raises(UpstreamInvalid, match="has neither src/contrib/PACKAGES.gz nor"):
+    with pytest.raises(UpstreamInvalid, match="has neither src/contrib/PACKAGES"):
         sync(mirrored)
 
 

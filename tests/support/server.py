@@ -86,7 +86,11 @@ def running(app: App) -> Iterator[Live]:
     token = admin_token(app.settings.server.data_dir)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        make_site(Context(app, runner, token)), log_config=None, lifespan="off", access_log=False, timeout_graceful_shutdown=2
+        make_site(Context(app, runner, token)),
+        log_config=None,
+        lifespan="off",
+        access_log=False,
+        timeout_graceful_shutdown=2,
     )
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -109,8 +113,7 @@ def sync(app: App, source: str = "cran", *, force: bool = False) -> Synced:
     """Sync a mirror in the test's own thread."""
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-    return syncing.sync(app, found.id, force=force, report=lambda step, done, total: None)
-
+    return syncing.sync(app, found.id, force=force, report=lambda *_: None)
 
 
 def eventually(look: Callable[[], T], is_so: Callable[[T], object], *, seconds: float = 10) -> T:

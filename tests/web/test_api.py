@@ -51,7 +51,9 @@ def test_writing_needs_the_administrators_token(site: Live, method: str, path: s
 def test_every_writing_route_is_in_that_list(site: Live) -> None:
     """A new route that writes can't be forgotten above."""
     paths = site.api("GET", "/openapi.json")[1]["paths"]
-    writing = {(method.upper(), path) for path, item in paths.items() for method in item if method not in ("get", "head")}
+    writing = {
+        (method.upper(), path) for path, item in paths.items() for method in item if method not in ("get", "head")
+    }
     assert len(writing) == len(WRITES)
 
 
@@ -107,7 +109,14 @@ def test_bad_requests(site: Live, body: Any, status: int, code: str) -> None:
 
 def test_unknown_things_are_404(site: Live) -> None:
     """Unknown ids and paths have the shape of all errors."""
-    for path in ("/repos/nope", "/sources/nope", "/jobs/99", "/transactions/99", "/repos/mine/packages/nope", "/nothing"):
+    for path in (
+        "/repos/nope",
+        "/sources/nope",
+        "/jobs/99",
+        "/transactions/99",
+        "/repos/mine/packages/nope",
+        "/nothing",
+    ):
         status, error = site.api("GET", path)
         assert (status, sorted(error)) == (404, ["code", "error", "hint", "payload"])
 
@@ -169,7 +178,9 @@ def test_upload_answers_and_faults(site: Live) -> None:
         200,
         {"transaction": 3, "changes": [{"change": "added", "name": "good", "version": "1.0", "previous": None}]},
     )
-    status, error = site.upload("internal", ("a_1.0.tar.gz", b"x"), ("b_1.0.tar.gz", good), ("ok_1.0.tar.gz", make_source_package("ok", "1.0")))
+    status, error = site.upload(
+        "internal", ("a_1.0.tar.gz", b"x"), ("b_1.0.tar.gz", good), ("ok_1.0.tar.gz", make_source_package("ok", "1.0"))
+    )
     assert (status, error["code"]) == (422, "invalid-batch")
     assert [fault["subject"] for fault in error["payload"]["faults"]] == ["a_1.0.tar.gz", "b_1.0.tar.gz"]
     assert site.api("GET", "/repos/mine/packages/ok")[0] == 404
@@ -212,4 +223,3 @@ def test_the_home_page_tells_the_state(live: Live) -> None:
     assert f"{live.address}/cran/latest" in page
     assert "the last sync failed" in page
     assert "127.0.0.1:9" in page
-

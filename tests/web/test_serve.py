@@ -18,7 +18,7 @@ FIXED = "public, max-age=31536000, immutable"
 
 @pytest.fixture
 def site(live: Live) -> Live:
-    """Repository `mine` over source `internal` with demo 1.0 (archived) and 2.0 (current); the first add is transaction 3."""
+    """Repository `mine` over source `internal`: demo 1.0 is added by transaction 3, demo 2.0 by 4."""
     for path, body in (
         ("/sources", {"name": "internal"}),
         ("/repos", {"name": "mine"}),
@@ -86,7 +86,9 @@ def test_latest_is_kept_briefly(site: Live) -> None:
     assert site.get("/mine/latest/src/contrib/PACKAGES").headers["Cache-Control"] == "public, max-age=60"
 
 
-@pytest.mark.parametrize("path", ["PACKAGES", "PACKAGES.gz", "PACKAGES.rds", "Meta/archive.rds", "Meta/current.rds", "demo_2.0.tar.gz"])
+@pytest.mark.parametrize(
+    "path", ["PACKAGES", "PACKAGES.gz", "PACKAGES.rds", "Meta/archive.rds", "Meta/current.rds", "demo_2.0.tar.gz"]
+)
 def test_conditional_requests_heads_and_ranges(site: Live, path: str) -> None:
     """Every entity has a strong ETag, answers 304 to it, gives HEAD the same headers, and serves ranges."""
     url = f"/mine/latest/src/contrib/{path}"
@@ -98,7 +100,9 @@ def test_conditional_requests_heads_and_ranges(site: Live, path: str) -> None:
     assert site.get(url, If_None_Match='"other"').status == 200
     head = site.get(url, "HEAD")
     assert (head.status, head.data) == (200, b"")
-    assert {k: v for k, v in head.headers.items() if k != "date"} == {k: v for k, v in whole.headers.items() if k != "date"}
+    assert {k: v for k, v in head.headers.items() if k != "date"} == {
+        k: v for k, v in whole.headers.items() if k != "date"
+    }
     assert "Last-Modified" in whole.headers
     part = site.get(url, Range="bytes=5-9")
     assert (part.status, part.data) == (206, whole.data[5:10])
@@ -113,7 +117,10 @@ def test_conditional_requests_heads_and_ranges(site: Live, path: str) -> None:
 def test_files_honour_if_modified_since(site: Live) -> None:
     """A file never changes under its date; an index may, within a second, so it listens to ETags alone."""
     file = site.get("/mine/latest/src/contrib/demo_2.0.tar.gz")
-    assert site.get("/mine/latest/src/contrib/demo_2.0.tar.gz", If_Modified_Since=file.headers["Last-Modified"]).status == 304
+    assert (
+        site.get("/mine/latest/src/contrib/demo_2.0.tar.gz", If_Modified_Since=file.headers["Last-Modified"]).status
+        == 304
+    )
     index = site.get("/mine/latest/src/contrib/PACKAGES")
     assert site.get("/mine/latest/src/contrib/PACKAGES", If_Modified_Since=index.headers["Last-Modified"]).status == 200
 
