@@ -29,8 +29,9 @@ from entrepot.core.errors import (
     UpstreamLacksFile,
     UpstreamUnavailable,
 )
-from entrepot.fetch import HELD_BACK, Downloaded, Fetch, Fetched, Flight, Flights, Sink
-from tests.support.fake_cran import EPOCH, FakeServer
+from entrepot.fetch import Downloaded, Fetch, Fetched
+from entrepot.flights import HELD_BACK, Flight, Flights, Sink
+from tests.support.fake_server import EPOCH, FakeServer
 
 MIB = 2**20
 DATA = bytes(range(256)) * 1000
@@ -767,7 +768,7 @@ def test_close_ends_running_flights(tmp_path: Path) -> None:
 KILLED = """
 import sys, time
 from pathlib import Path
-from entrepot.fetch import Flights
+from entrepot.flights import Flights
 
 def start(sink):
     sink.write(b"x" * 100_000)

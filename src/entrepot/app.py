@@ -11,7 +11,8 @@ from entrepot.core.errors import InvalidSettings
 from entrepot.db import migrate as db_migrate
 from entrepot.db.engine import Database
 from entrepot.documents import Documents
-from entrepot.fetch import Fetch, Flights
+from entrepot.fetch import Fetch
+from entrepot.flights import Flights
 from entrepot.settings import Settings, describe
 from entrepot.storage import Storage
 

@@ -1,4 +1,4 @@
-"""Files and documents of upstreams: `Fetch` asks for them, `Flights` shares one download among all who wait for it.
+"""Files and documents of upstreams.
 
 `Fetch` reads `http://`, `https://` and `file://` URLs with the same semantics (RFC 9110 for conditional requests).
 Bodies are kept as they were sent: Apache labels `PACKAGES.gz` with `Content-Encoding: gzip`, and the file, not its
@@ -7,27 +7,19 @@ content, is what an index's hash speaks of. No message contains the user name, p
 
 from __future__ import annotations
 
-import asyncio
-import copy
-import fcntl
 import hashlib
-import logging
 import os
-import shutil
 import ssl
-import tempfile
 import threading
 import time
-import weakref
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass  # noqa: TID251 - what the environment says, no request
 
@@ -36,15 +28,14 @@ from urllib3 import exceptions as trouble
 
 from entrepot import __version__
 from entrepot.core.errors import (
-    EntrepotError,
     HashMismatch,
     InvalidSettings,
     UpstreamInvalid,
     UpstreamLacksFile,
     UpstreamUnavailable,
 )
+from entrepot.core.urls import shown
 
-_log = logging.getLogger(__name__)
 _CHUNK = 256 * 1024
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MOST_REDIRECTS = 5
@@ -52,14 +43,12 @@ _GONE = {404, 410}
 _WORTH_RETRYING = {408, 425, 429}
 _SLOWEST = 512
 """Bytes a second below which an answer counts as stalled; else a trickle would hold a thread for days."""
-HELD_BACK = 64 * 1024
-"""Bytes at the end of a flight that nobody receives before the whole file was verified."""
 
 T = TypeVar("T")
 
 
 class Into(Protocol):
-    """Where a download goes: a file opened for writing, or a `Sink`."""
+    """Where a download goes: a file opened for writing, or the sink of a flight."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -180,7 +169,7 @@ class Fetch:
         until = time.monotonic() + self._deadline
         with closing(self._retrying(lambda: self._open(url, {}), until)) as answer:
             if answer.status in _GONE:
-                raise UpstreamLacksFile(f"the upstream {_shown(url)} answered {answer.status}", url=_shown(url))
+                raise UpstreamLacksFile(f"the upstream {shown(url)} answered {answer.status}", url=shown(url))
             if answer.length is not None:
                 _same(url, "size", size, answer.length)
             if began:
@@ -228,12 +217,12 @@ class Fetch:
                 return _accepted(answer, conditional=bool(headers))
             answer.close()
             url = _next_url(url, answer.headers.get("Location"))
-        raise UpstreamInvalid(f"the upstream {_shown(url)} redirects more than {_MOST_REDIRECTS} times")
+        raise UpstreamInvalid(f"the upstream {shown(url)} redirects more than {_MOST_REDIRECTS} times")
 
     def _ask(self, url: str, headers: Mapping[str, str]) -> _Answer:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise UpstreamInvalid(f"{_shown(url)} can't be fetched", hint="use an http, https or file URL")
+            raise UpstreamInvalid(f"{shown(url)} can't be fetched", hint="use an http, https or file URL")
         sent = {"User-Agent": self._user_agent, "Accept-Encoding": "identity", **headers}
         if parts.username is not None:
             login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
@@ -275,11 +264,11 @@ class Fetch:
             )
         except trouble.ProxySchemeUnknown as error:
             hint = "set HTTP_PROXY and HTTPS_PROXY to an http or https URL"
-            raise InvalidSettings(f"the proxy {_shown(url)} can't be used", hint=hint) from error
+            raise InvalidSettings(f"the proxy {shown(url)} can't be used", hint=hint) from error
 
     def _pieces(self, answer: _Answer, limit: int, until: float | None) -> Iterator[bytes]:
         """The body as it comes; ends with an error if it is cut short, too large, too slow or not done at `until`."""
-        url, length = _shown(answer.url), answer.length
+        url, length = shown(answer.url), answer.length
         if length is not None and length > limit:
             raise _too_large(url, limit)
         got, mark, since = 0, 0, time.monotonic()
@@ -312,13 +301,13 @@ def _open_file(url: str, headers: Mapping[str, str]) -> _Answer:
     """A local file as a server would answer it; its ETag is made of its time, size and inode."""
     parts = urlsplit(url)
     if parts.netloc not in {"", "localhost"}:
-        raise UpstreamInvalid(f"{_shown(url)} is not on this machine", hint="write file:///absolute/path")
+        raise UpstreamInvalid(f"{shown(url)} is not on this machine", hint="write file:///absolute/path")
     try:
         file = Path(unquote(parts.path)).open("rb")  # noqa: SIM115 - closed with the answer
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return _Answer(url, 404, {}, lambda _: b"", lambda: None)
     except (OSError, ValueError) as error:
-        raise UpstreamUnavailable(f"the upstream {_shown(url)} can't be read: {error}") from error
+        raise UpstreamUnavailable(f"the upstream {shown(url)} can't be read: {error}") from error
     stat = os.fstat(file.fileno())
     etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}-{stat.st_ino:x}"'
     modified = format_datetime(datetime.fromtimestamp(int(stat.st_mtime), UTC), usegmt=True)
@@ -334,23 +323,23 @@ def _accepted(answer: _Answer, *, conditional: bool) -> _Answer:
     if answer.status in {200, *_GONE} or (answer.status == 304 and conditional):
         return answer
     answer.close()
-    message = f"the upstream {_shown(answer.url)} answered {answer.status}"
+    message = f"the upstream {shown(answer.url)} answered {answer.status}"
     if answer.status >= 500 or answer.status in _WORTH_RETRYING:
-        raise UpstreamUnavailable(message, url=_shown(answer.url), status=answer.status)
+        raise UpstreamUnavailable(message, url=shown(answer.url), status=answer.status)
     hint = "check the credentials in the source's URL" if answer.status in {401, 403, 407} else None
-    raise UpstreamInvalid(message, hint=hint, url=_shown(answer.url), status=answer.status)
+    raise UpstreamInvalid(message, hint=hint, url=shown(answer.url), status=answer.status)
 
 
 def _next_url(url: str, location: str | None) -> str:
     """Where a redirect leads; a login goes along only within one server, and never to a file of this machine."""
     if not location:
-        raise UpstreamInvalid(f"the upstream {_shown(url)} redirects to nowhere")
+        raise UpstreamInvalid(f"the upstream {shown(url)} redirects to nowhere")
     try:
         old, new = urlsplit(url), urlsplit(urljoin(_without_login(url), location))
     except ValueError as error:
-        raise UpstreamInvalid(f"the upstream {_shown(url)} redirects to something that is no URL") from error
+        raise UpstreamInvalid(f"the upstream {shown(url)} redirects to something that is no URL") from error
     if new.scheme not in {"http", "https"}:
-        raise UpstreamInvalid(f"the upstream {_shown(url)} redirects to a {new.scheme} URL")
+        raise UpstreamInvalid(f"the upstream {shown(url)} redirects to a {new.scheme} URL")
     if (old.scheme, old.netloc.rpartition("@")[2]) == (new.scheme, new.netloc):
         new = new._replace(netloc=old.netloc)
     return urlunsplit(new)
@@ -359,7 +348,7 @@ def _next_url(url: str, location: str | None) -> str:
 @contextmanager
 def _translated(url: str, patience: float, *, began: bool = False) -> Iterator[None]:
     """Turn what urllib3 and the system raise into the error that it means; `began`: within the body."""
-    upstream = f"the upstream {_shown(url)}"
+    upstream = f"the upstream {shown(url)}"
     try:
         yield
     except (trouble.LocationValueError, trouble.InvalidHeader) as error:
@@ -394,17 +383,17 @@ def _reason(error: Exception) -> str:
 
 
 def _cut_short(url: str) -> UpstreamUnavailable:
-    return UpstreamUnavailable(f"the answer of the upstream {_shown(url)} was cut short", url=_shown(url))
+    return UpstreamUnavailable(f"the answer of the upstream {shown(url)} was cut short", url=shown(url))
 
 
-def _too_large(shown: str, limit: int) -> UpstreamInvalid:
-    return UpstreamInvalid(f"the upstream {shown} sends more than {limit} bytes", limit=limit)
+def _too_large(upstream: str, limit: int) -> UpstreamInvalid:
+    return UpstreamInvalid(f"the upstream {upstream} sends more than {limit} bytes", limit=limit)
 
 
 def _same(url: str, what: str, expected: object, found: object) -> None:
     if expected is not None and expected != found:
-        message = f"{_shown(url)} has the {what} {found} where {expected} was expected"
-        raise HashMismatch(message, url=_shown(url), what=what, expected=expected, found=found)
+        message = f"{shown(url)} has the {what} {found} where {expected} was expected"
+        raise HashMismatch(message, url=shown(url), what=what, expected=expected, found=found)
 
 
 def _when(headers: Mapping[str, str]) -> datetime | None:
@@ -418,255 +407,3 @@ def _when(headers: Mapping[str, str]) -> datetime | None:
 def _without_login(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def _shown(url: str) -> str:
-    """`url` for messages: without login, query (signed URLs carry secrets there) and fragment."""
-    try:
-        return urlunsplit(urlsplit(_without_login(url))._replace(query="", fragment=""))
-    except ValueError:
-        return "(not a URL)"
-
-
-class Sink:
-    """Where the thread of a flight writes; `path` is the file so far, to be put in the store once it is verified."""
-
-    def __init__(self, flight: Flight[Any]) -> None:
-        self._flight = flight
-        self.path = flight._path
-
-    def expect(self, size: int | None) -> None:
-        """Tell the readers how many bytes will come; before the first `write`."""
-        self._flight._expect(size)
-
-    def write(self, data: bytes, /) -> int:
-        self._flight._append(data)
-        return len(data)
-
-    def verified(self) -> None:
-        """All is written and its hash is right: release the rest now, before it is put in the store."""
-        self._flight._release()
-
-
-class Flight(Generic[T]):
-    """One download and all who follow it, on any number of event loops.
-
-    A reader gets bytes as they come, but the last `HELD_BACK` only after the file was verified: nobody ever receives
-    a whole wrong file. A reader that goes away does not stop the flight.
-    """
-
-    def __init__(self, path: Path, stopping: threading.Event) -> None:
-        self._path = path
-        self._stopping = stopping
-        self._file: BinaryIO | None = None
-        self._lock = threading.Lock()
-        self._waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-        self._written = 0
-        self._size: int | None = None
-        self._is_verified = False
-        self._is_over = False
-        self._result: T | None = None
-        self._error: BaseException | None = None
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the whole file, if that is known yet."""
-        return self._written if self._is_verified else self._size
-
-    async def started(self) -> None:
-        """Wait until `chunks` has something to give, or raise the flight's error: nothing need be sent before."""
-        await self._until(partial(self._has_more, 0, True))
-
-    async def chunks(self, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes [start, end) as they come; raises the flight's error if the file turns out wrong.
-
-        A part that ends before the file does is an answer complete in itself, so it waits for the whole to be verified.
-        """
-        at = start
-        while end is None or at < end:
-            whole = end is None or end == self._size
-            await self._until(partial(self._has_more, at, whole))
-            piece = self._read(at, end, whole)
-            if not piece:
-                return
-            at += len(piece)
-            yield piece
-
-    async def result(self) -> T:
-        """What `start` returned; raises what it raised, even if all the bytes were right."""
-        await self._until(lambda: self._is_over)
-        if self._error is not None:
-            raise _fresh(self._error)
-        return self._result  # type: ignore[return-value]
-
-    def _released(self, whole: bool) -> int:
-        if self._is_verified:
-            return self._written
-        return max(0, self._written - HELD_BACK) if whole else 0
-
-    def _has_more(self, at: int, whole: bool) -> bool:
-        return self._is_verified or self._released(whole) > at
-
-    def _read(self, at: int, end: int | None, whole: bool) -> bytes:
-        stop = self._released(whole)
-        stop = stop if end is None else min(stop, end)
-        if at >= stop or self._file is None:
-            return b""
-        # Written a moment ago, so this comes from memory: a thread would cost more than the read.
-        return os.pread(self._file.fileno(), min(_CHUNK, stop - at), at)
-
-    async def _until(self, ready: Callable[[], bool]) -> None:
-        """Wait for `ready`; raises the flight's error unless the bytes are verified."""
-        loop = asyncio.get_running_loop()
-        while True:
-            with self._lock:
-                if self._error is not None and not self._is_verified:
-                    raise _fresh(self._error)
-                if ready():
-                    return
-                turn = loop.create_future()
-                self._waiting.setdefault(loop, []).append(turn)
-            await turn
-
-    def _open(self) -> None:
-        self._file = self._path.open("x+b", buffering=0)
-        # Readers may hold the flight long after its end; the last one to let go closes the file.
-        weakref.finalize(self, self._file.close)
-
-    def _expect(self, size: int | None) -> None:
-        with self._lock:
-            self._size = size
-
-    def _append(self, data: bytes) -> None:
-        if self._is_verified or self._file is None:
-            raise RuntimeError("a flight was written to after it was verified")
-        if self._stopping.is_set():
-            raise _stopping()
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        with self._lock:
-            self._written += len(data)
-            self._wake()
-
-    def _release(self) -> None:
-        with self._lock:
-            self._is_verified = True
-            self._wake()
-
-    def _end(self, result: T | None, error: BaseException | None) -> None:
-        with self._lock:
-            self._result, self._error = result, error
-            self._is_verified = self._is_verified or error is None
-            self._is_over = True
-            self._wake()
-
-    def _wake(self) -> None:
-        # One call per loop however many readers wait there.
-        waiting, self._waiting = self._waiting, {}
-        for loop, turns in waiting.items():
-            with suppress(RuntimeError):  # that loop is closed, and its readers with it
-                loop.call_soon_threadsafe(_take_turns, turns)
-
-
-class Flights:
-    """At most one download per key at a time, whatever the number of those who want it.
-
-    Files being downloaded are in a folder of this process's own below `folder`; those of dead processes are removed.
-    """
-
-    def __init__(self, folder: Path, *, threads: int = 16) -> None:
-        self._folder, self._guard = _own_folder(folder)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="flight")
-        self._flying: dict[str, Flight[Any]] = {}
-        self._lock = threading.Lock()
-        self._count = 0
-        self._stopping = threading.Event()
-
-    def join(self, key: str, start: Callable[[Sink], T]) -> Flight[T]:
-        """The flight of `key`; the first caller's `start` runs in a thread, later callers share what comes of it.
-
-        `start` writes the whole file to its sink, checks it, calls `verified()`, stores and records it. It should look
-        first whether the file was stored in the meantime: the flight before may have ended a moment ago.
-        """
-        with self._lock:
-            if self._stopping.is_set():
-                raise _stopping()
-            flight = self._flying.get(key)
-            if flight is None:
-                self._count += 1
-                flight = self._flying[key] = Flight(self._folder / str(self._count), self._stopping)
-                self._pool.submit(self._fly, key, flight, start)
-            return flight
-
-    def close(self) -> None:
-        """End running flights at their next byte, wait for that, and remove the folder."""
-        with self._lock:
-            self._stopping.set()
-        self._pool.shutdown(wait=True)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        os.close(self._guard)
-
-    def _fly(self, key: str, flight: Flight[T], start: Callable[[Sink], T]) -> None:
-        result, error = None, None
-        try:
-            flight._open()
-            if self._stopping.is_set():
-                raise _stopping()
-            result = start(Sink(flight))
-        except BaseException as raised:
-            error = _fresh(raised)
-            if not isinstance(raised, EntrepotError | OSError):
-                _log.exception("the download of %s failed", key)
-        with self._lock:
-            del self._flying[key]
-        flight._path.unlink(missing_ok=True)
-        flight._end(result, error)
-
-
-def _take_turns(turns: list[asyncio.Future[None]]) -> None:
-    for turn in turns:
-        if not turn.done():
-            turn.set_result(None)
-
-
-def _stopping() -> UpstreamUnavailable:
-    return UpstreamUnavailable("the download was given up, because the server is stopping")
-
-
-def _fresh(error: BaseException) -> BaseException:
-    """A copy without traceback, for one of many readers: a shared one would keep all their frames, and files, alive."""
-    try:
-        return copy.copy(error)
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-
-
-def _own_folder(parent: Path) -> tuple[Path, int]:
-    """A new folder for this process, locked as long as it lives, after removing those whose process is dead."""
-    parent.mkdir(parents=True, exist_ok=True)
-    guard = os.open(parent, os.O_RDONLY)
-    try:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # else another process could take the new folder for an orphan
-        for left in parent.glob("flights-*"):
-            lock = _lock(left)
-            if lock is not None:
-                shutil.rmtree(left, ignore_errors=True)
-                os.close(lock)
-        own = Path(tempfile.mkdtemp(prefix="flights-", dir=parent))
-        lock = _lock(own)
-        assert lock is not None
-        return own, lock
-    finally:
-        os.close(guard)
-
-
-def _lock(folder: Path) -> int | None:
-    """A descriptor that holds the lock of `folder`; None if another process, or flight table, holds it."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    return fd

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from entrepot.core.errors import InvalidName, InvalidSettings
 from entrepot.core.model import check_name
+from entrepot.core.urls import shown
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIG_PLACES = (Path("entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
@@ -175,18 +176,10 @@ def parse_listen(value: str) -> tuple[str, int]:
 def describe(settings: Settings) -> dict[str, Any]:
     """The effective values by section, with passwords masked."""
     values = settings.model_dump(mode="json")
-    values["database"]["url"] = without_password(settings.database_url)
-    values["storage"]["url"] = without_password(settings.storage_url)
-    values["cran"]["upstream"] = without_password(settings.cran.upstream)
+    values["database"]["url"] = shown(settings.database_url)
+    values["storage"]["url"] = shown(settings.storage_url)
+    values["cran"]["upstream"] = shown(settings.cran.upstream)
     return values
-
-
-def without_password(url: str) -> str:
-    """A URL that may be shown: user and password cut out."""
-    parts = urlsplit(url)
-    if "@" not in parts.netloc:
-        return url
-    return parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _config_file(config: Path | None, env: Mapping[str, str]) -> Path | None:

@@ -29,6 +29,7 @@ from obstore.store import LocalStore, from_url
 
 from entrepot.core.errors import InvalidSettings, NotFound
 from entrepot.core.model import Sha256
+from entrepot.core.urls import shown
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, ObjectStore
@@ -102,14 +103,14 @@ class Storage:
             folder = _folder_of(url)
             return cls(LocalStore(folder), folder=folder)
         if scheme in {"", "http", "https", "memory"}:
-            raise InvalidSettings(f"{_shown(url)!r} is no place for files", hint=_EXAMPLES)
+            raise InvalidSettings(f"{shown(url)!r} is no place for files", hint=_EXAMPLES)
         try:
             store = from_url(url, client_options=_client_options())
             # Without this a missing bucket would look like a store without files.
             next(iter(obstore.list(store, chunk_size=1)), None)
         except (BaseError, OSError, ValueError) as error:
             raise InvalidSettings(
-                f"the store {_shown(url)} can't be used: {_one_line(error)}",
+                f"the store {shown(url)} can't be used: {_one_line(error)}",
                 hint=f"check the bucket's name, AWS_ENDPOINT_URL, the credentials and their rights; {_EXAMPLES}",
             ) from error
         return cls(store, folder=None)
@@ -208,7 +209,7 @@ def _folder_of(url: str) -> Path:
     parts = urlsplit(url)
     folder = Path(unquote(parts.path))
     if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/") or parts.query or parts.fragment:
-        raise InvalidSettings(f"{_shown(url)!r} is not the URL of a local folder", hint=_EXAMPLES)
+        raise InvalidSettings(f"{shown(url)!r} is not the URL of a local folder", hint=_EXAMPLES)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
@@ -239,11 +240,6 @@ def _is_plain_loopback(url: str) -> bool:
         return parts.scheme == "http" and (host == "localhost" or ip_address(host).is_loopback)
     except ValueError:
         return False
-
-
-def _shown(url: str) -> str:
-    """`url` without user name and password, for messages."""
-    return re.sub(r"//[^/@]*@", "//", url)
 
 
 def _pieces(found: Iterator[bytes], key: Key) -> Iterator[bytes]:

@@ -7,6 +7,8 @@ import gzip
 import lzma
 import math
 import struct
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -109,10 +111,8 @@ SAMPLE = gzip.decompress(WRITTEN["data frame"][0])
 @given(st.integers(0, len(SAMPLE) - 1), st.binary(min_size=1, max_size=4))
 def test_damaged_bytes_are_read_or_refused(at: int, damage: bytes) -> None:
     """No change to a file makes the reader fail otherwise."""
-    try:
+    with suppress(Invalid):
         rds.read(SAMPLE[:at] + damage + SAMPLE[at + len(damage) :])
-    except Invalid:
-        pass
 
 
 def test_a_file_cut_anywhere_is_refused() -> None:
@@ -211,7 +211,7 @@ class _Drip:
         self._bytes = iter(data)
 
     def read(self, size: int = -1, /) -> bytes:
-        return bytes(byte for byte, _ in zip(self._bytes, range(1), strict=False))
+        return bytes(islice(self._bytes, min(1, abs(size))))
 
 
 @pytest.mark.r

@@ -222,7 +222,7 @@ def _tricks() -> dict[str, bytes]:
         "a pax size that is none": pax(size="-1"),
         "a global header that renames": gzip.compress(renamed + renaming, mtime=0),
         "a long name that climbs": pack(_demo(file_entry("demo/" + "x" * 200 + "/../../../y", b""))),
-        "a name of a terabyte": gzip.compress(heading + huge_name.tobuf() + bytes(4096), mtime=0),
+        "a name of a terabyte": gzip.compress(heading + huge_name.tobuf(tarfile.GNU_FORMAT) + bytes(4096), mtime=0),
         "a long name without an entry": gzip.compress(_lonely_name(heading), mtime=0),
         "a folder with content": pack(_demo(file_entry("demo/data", bytes(512), type=tarfile.DIRTYPE))),
     }

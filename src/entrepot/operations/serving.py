@@ -22,7 +22,7 @@ from entrepot.db import transactions as db_transactions
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
 from entrepot.ecosystems.r import cran
-from entrepot.fetch import Flight
+from entrepot.flights import Flight
 from entrepot.sources.kinds import KINDS
 from entrepot.storage import Key
 

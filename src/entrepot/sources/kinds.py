@@ -8,7 +8,7 @@ from typing import Protocol
 
 from entrepot.app import App
 from entrepot.core.model import Ecosystem, File, Listed, Source, SourceType
-from entrepot.fetch import Flight
+from entrepot.flights import Flight
 from entrepot.sources import mirror
 from entrepot.sources.mirror import Report, Synced
 

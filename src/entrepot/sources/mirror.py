@@ -14,12 +14,13 @@ from entrepot.core.changes import Found, Plan, plan
 from entrepot.core.errors import EntrepotError, SyncRunning, UpstreamInvalid, UpstreamLacksFile
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
 from entrepot.core.snapshots import Cut
+from entrepot.core.urls import shown
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r import packages, paths, tarball, upstream
-from entrepot.fetch import Fetched, Flight, Sink
-from entrepot.settings import without_password
+from entrepot.fetch import Fetched
+from entrepot.flights import Flight, Sink
 from entrepot.storage import Key
 
 Report = Callable[[str, int, int], None]
@@ -97,7 +98,7 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
     with app.db.write() as connection:
         if db_transactions.newest_of(connection, source_id=source.id) != last:
             raise SyncRunning(f"source {source.name!r} was changed by another sync meanwhile; nothing was changed")
-        ids = _write(connection, app, source, todo, known, message=f"synced from {without_password(url)}")
+        ids = _write(connection, app, source, todo, known, message=f"synced from {shown(url)}")
         _record_success(connection, source, url=url, began=began, validators=validators)
     return _summary(ids, known, inventory.found, tuple(inventory.faults))
 
@@ -150,12 +151,12 @@ def _is_same(answer: Fetched | None, known: list[str | None] | None) -> bool:
 def _check_complete(bodies: Documents, validators: Validators, url: str) -> None:
     if INDEX_GZ not in bodies and INDEX not in bodies:
         raise UpstreamInvalid(
-            f"{without_password(url)} has neither {INDEX_GZ} nor {INDEX}",
+            f"{shown(url)} has neither {INDEX_GZ} nor {INDEX}",
             hint="[cran] upstream is the base URL of a CRAN mirror, above its src folder",
         )
     if ARCHIVE in validators and ARCHIVE not in bodies:
         raise UpstreamInvalid(
-            f"{without_password(url)} no longer has {ARCHIVE}; nothing was changed",
+            f"{shown(url)} no longer has {ARCHIVE}; nothing was changed",
             hint="try again later; without it all archived versions would vanish",
         )
 
@@ -163,7 +164,7 @@ def _check_complete(bodies: Documents, validators: Validators, url: str) -> None
 def _check_size(had: int, has: int, url: str, *, force: bool) -> None:
     if not force and had >= SMALL and has < had * LOST_HALF:
         raise UpstreamInvalid(
-            f"the index of {without_password(url)} has {has} packages instead of {had}; nothing was changed",
+            f"the index of {shown(url)} has {has} packages instead of {had}; nothing was changed",
             hint="if that is right, `entrepot sync --force` accepts it",
             had=had,
             has=has,

@@ -102,16 +102,29 @@ def open_local(settings: Settings) -> Iterator[Local]:
 
 @contextmanager
 def _in_process(settings: Settings, token: str) -> Iterator[Local]:
+    # Here, not at the top: a command that finds a server running needs none of it, and it takes seconds to load.
+    import uvicorn
+
+    from entrepot.app import open_app
+    from entrepot.jobs.runner import Runner
+    from entrepot.operations.setup import ensure_defaults
+    from entrepot.web.api.deps import Context
+    from entrepot.web.site import make_site
+
+    class Quiet(uvicorn.Server):
+        """A server in a thread: signals stay the command's."""
+
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
     app = open_app(settings)
     runner = Runner(app, is_alone=False, schedules=False)
-    listener = socket.socket()
+    listener = socket.create_server(("127.0.0.1", 0))
     try:
         ensure_defaults(app)
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(
-            make_site(Context(app, runner, token)), log_config=None, lifespan="off", access_log=False
-        )
-        server = _Quiet(config)
+        site = make_site(Context(app, runner, token))
+        server = Quiet(uvicorn.Config(site, log_config=None, lifespan="off", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()
         thread.start()

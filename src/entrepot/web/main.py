@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -55,10 +58,23 @@ def serve(settings: Settings) -> None:
                     timeout_graceful_shutdown=10,
                     proxy_headers=False,
                 )
-                uvicorn.Server(config).run(sockets=[listener])
+                _Server(config).run(sockets=[listener])
                 runner.stop()
         finally:
             app.close()
+
+
+class _Server(uvicorn.Server):
+    """A server that ends in order: uvicorn's own raises the signal again, before jobs and locks are put away."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -25,7 +25,7 @@ from entrepot.core.answers import Answer, Ask, Document, MovedTo, SendFile
 from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, RangeNotSatisfiable
 from entrepot.core.model import File, Listed
 from entrepot.documents import Rendered
-from entrepot.fetch import Flight
+from entrepot.flights import Flight
 from entrepot.operations import serving
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key

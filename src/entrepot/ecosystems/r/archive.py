@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import cast
 
 from entrepot.core.errors import Invalid
 from entrepot.core.model import File, Listed
 from entrepot.ecosystems.r import paths, rds
-from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
+from entrepot.ecosystems.r.rdsvalues import Kind, RVector, Shared, data_frame, strings
 
 LARGEST = 256 << 20
 """Most bytes that such a file may unpack to; CRAN's has some 35 MB."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MODE = 0o644
-_POSIXCT = {"class": strings(("POSIXct", "POSIXt"))}
-_OCTMODE = {"class": strings(("octmode",))}
+_POSIXCT = {"class": Shared(Kind.STRING, ("POSIXct", "POSIXt"))}
+_OCTMODE = {"class": Shared(Kind.STRING, ("octmode",))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,24 +52,30 @@ def render_current(files: Iterable[Listed]) -> bytes:
 
 
 def _frame(files: Sequence[File], row_names: Sequence[str]) -> RVector:
-    """The columns of R's `file.info()`. Owners are NA: they are nobody's business and nobody's use."""
-    count = len(files)
+    """The columns of R's `file.info()`."""
     times = RVector(Kind.REAL, [_seconds(file.published) for file in files], _POSIXCT)
-    unknown_id = RVector(Kind.INTEGER, (None,) * count)
-    unknown_name = RVector(Kind.STRING, (None,) * count)
-    columns = {
-        "size": RVector(Kind.REAL, [file.size for file in files]),
-        "isdir": RVector(Kind.LOGICAL, (False,) * count),
-        "mode": RVector(Kind.INTEGER, (_MODE,) * count, _OCTMODE),
-        "mtime": times,
-        "ctime": times,
-        "atime": times,
+    sizes = RVector(Kind.REAL, [file.size for file in files])
+    # Most packages have but a few files; a long column is not worth keeping.
+    same = (_kept_constants if len(files) <= 200 else _constants)(len(files))
+    columns = {"size": sizes, "isdir": same["isdir"], "mode": same["mode"]}
+    return data_frame(columns | {"mtime": times, "ctime": times, "atime": times} | same, row_names)
+
+
+def _constants(count: int) -> dict[str, RVector]:
+    """The columns that say the same of every file. Owners are NA: they are nobody's business and nobody's use."""
+    unknown_id = Shared(Kind.INTEGER, (None,) * count)
+    unknown_name = Shared(Kind.STRING, (None,) * count)
+    return {
+        "isdir": Shared(Kind.LOGICAL, (False,) * count),
+        "mode": Shared(Kind.INTEGER, (_MODE,) * count, _OCTMODE),
         "uid": unknown_id,
         "gid": unknown_id,
         "uname": unknown_name,
         "grname": unknown_name,
     }
-    return data_frame(columns, row_names)
+
+
+_kept_constants = lru_cache(maxsize=None)(_constants)
 
 
 def _seconds(time: datetime | None) -> float | None:

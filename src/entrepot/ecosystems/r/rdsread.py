@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from entrepot.core.errors import Invalid
-from entrepot.ecosystems.r import gzips, rdsvalues
+from entrepot.ecosystems.r import rdsvalues
 from entrepot.ecosystems.r.altrep import expand
+from entrepot.ecosystems.r.rdsunpack import unpack
 from entrepot.ecosystems.r.rdsvalues import (
     ATTRIBUTED_PAIRLIST,
     CHARACTERS,
@@ -28,7 +27,6 @@ from entrepot.ecosystems.r.rdsvalues import (
 )
 
 _DEEPEST = 100
-_XZ_MEMORY = 128 << 20
 _EXPANDED_SIZE = 64
 _INT = struct.Struct(">i")
 _KINDS = {int(kind): kind for kind in Kind}
@@ -45,7 +43,7 @@ def read(data: bytes, *, limit: int = 1 << 30) -> RValue:
         Invalid: cut, damaged, too large, or an R object that is not plain data.
     """
     with _faults():
-        return _Reader(_unpack(data, limit), limit).item(0)
+        return _Reader(unpack(data, limit), limit).item(0)
 
 
 def read_elements(data: bytes, *, limit: int = 1 << 30) -> Iterator[RValue]:
@@ -55,7 +53,7 @@ def read_elements(data: bytes, *, limit: int = 1 << 30) -> Iterator[RValue]:
         Invalid: as `read`, when reached; not a list.
     """
     with _faults():
-        reader = _Reader(_unpack(data, limit), limit)
+        reader = _Reader(unpack(data, limit), limit)
         for _ in range(reader.list_length()):
             yield reader.item(1)
 
@@ -69,28 +67,6 @@ def _faults() -> Iterator[None]:
         raise Invalid("the R data file is cut short") from None
     except (ValueError, TypeError, OverflowError) as error:
         raise Invalid(f"the R data file is damaged ({error})") from None
-
-
-def _unpack(data: bytes, limit: int) -> bytes:
-    if data.startswith(b"\x1f\x8b"):
-        return gzips.decompress(data, limit=limit)
-    if data.startswith(b"BZh"):
-        return _unpack_with(bz2.BZ2Decompressor().decompress, data, limit)
-    if data.startswith(b"\xfd7zXZ"):
-        return _unpack_with(lzma.LZMADecompressor(memlimit=_XZ_MEMORY).decompress, data, limit)
-    if len(data) > limit:
-        raise Invalid(f"the R data file is larger than {limit:,} bytes")
-    return data
-
-
-def _unpack_with(decompress: Callable[[bytes, int], bytes], data: bytes, limit: int) -> bytes:
-    try:
-        raw = decompress(data, limit + 1)
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise Invalid(f"the R data file is damaged ({error})") from None
-    if len(raw) > limit:
-        raise Invalid(f"the R data file unpacks to more than {limit:,} bytes")
-    return raw
 
 
 class _Reader:

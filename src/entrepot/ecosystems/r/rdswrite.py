@@ -24,6 +24,7 @@ from entrepot.ecosystems.r.rdsvalues import (
     Kind,
     RValue,
     RVector,
+    Shared,
     strings,
 )
 
@@ -60,6 +61,7 @@ class Writer:
         self._out = bytearray(_HEAD)
         self._strings = _Strings()
         self._symbols: dict[str, bytes] = {}
+        self._made: dict[int, tuple[Shared, bytes]] = {}
 
     def finish(self, *, level: int = 6) -> bytes:
         """What was written, as the content of an .rds file."""
@@ -75,8 +77,21 @@ class Writer:
             self._out += _NULL
         elif isinstance(value, str):
             self._symbol(value)
+        elif type(value) is Shared:
+            self._shared(value)
         else:
             self._vector(value)
+
+    def _shared(self, vector: Shared) -> None:
+        made = self._made.get(id(vector))
+        if made is not None:
+            self._out += made[1]
+            return
+        start, symbols = len(self._out), len(self._symbols)
+        self._vector(vector)
+        # Bytes that define a symbol must not come twice. The vector is kept so that its id stays its own.
+        if len(self._symbols) == symbols:
+            self._made[id(vector)] = vector, bytes(self._out[start:])
 
     def _vector(self, vector: RVector) -> None:
         out = self._out

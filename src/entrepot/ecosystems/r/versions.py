@@ -55,7 +55,9 @@ def check_version(version: str) -> str:
 
 
 def version_key(version: str) -> VersionKey:
-    """What to sort versions by: the order of R's `numeric_version`, in which 1.0-1 and 1.0.1 are equal.
+    """What to sort versions by: R's `compareVersion`, in which 1.0-1 and 1.0.1 are equal and 1.0 is before 1.0.0.
+
+    R before 4.4 holds the last two for equal where it compares `package_version` objects.
 
     Never raises: a version that R can't compare comes before all others, by the numbers in it and then as text.
     """

@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
+from entrepot.core.urls import shown
 from entrepot.db.jobs import Job
 from entrepot.operations.browsing import PackageRecord, PackageSummary, TransactionInfo
 from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
-from entrepot.settings import without_password
 
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
@@ -132,7 +132,7 @@ class Source(BaseModel):
             mirror=mirror is not None,
             packages=info.packages,
             transaction=info.transaction,
-            upstream=without_password(mirror.upstream) if mirror else None,
+            upstream=shown(mirror.upstream) if mirror else None,
             sync=state,
         )
 

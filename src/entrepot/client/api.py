@@ -4,125 +4,25 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NotRequired, Self, TypedDict, cast
+from typing import Any, Self, cast
 from urllib.parse import quote, urlencode
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
-from entrepot.core.errors import EntrepotError, Invalid, InvalidName, ServerUnreachable
+from entrepot.client.multipart import Multipart
+from entrepot.client.shapes import ApiError, Job, Outcome, Page, Repository, Source
+from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
 
 log = logging.getLogger(__name__)
 
 PAGE_LIMIT = 1000
 """The most rows that the server sends in one answer."""
-_BLOCK = 256 * 1024
 _UPLOAD_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
-
-
-class Repository(TypedDict):
-    id: int
-    name: str
-    type: str
-    description: str
-    auth: bool
-    created: str
-    sources: list[str]
-    transaction: int | None
-
-
-class Fault(TypedDict):
-    code: str
-    error: str
-    hint: str | None
-
-
-class Sync(TypedDict):
-    state: Literal["never", "ok", "failed", "running"]
-    last_success: str | None
-    error: str | None
-    next_try: str | None
-    job: int | None
-
-
-class Source(TypedDict):
-    id: int
-    name: str
-    type: str
-    created: str
-    mirror: bool
-    packages: int
-    transaction: int | None
-    upstream: str | None
-    sync: Sync | None
-
-
-class Change(TypedDict):
-    change: Literal["added", "updated", "archived", "removed"]
-    name: str
-    version: str
-    previous: str | None
-
-
-class Outcome(TypedDict):
-    """What a change of a source's packages did."""
-
-    transaction: int | None
-    changes: list[Change]
-
-
-class Progress(TypedDict):
-    """How far a job is; a `total` of 0 is not known."""
-
-    step: str
-    done: int
-    total: int
-
-
-class Job(TypedDict):
-    id: int
-    kind: str
-    source: str | None
-    state: Literal["queued", "running", "done", "failed"]
-    progress: Progress
-    message: NotRequired[str | None]
-    error: Fault | None
-    result: dict[str, Any] | None
-    created: str
-    started: str | None
-    finished: str | None
-
-
-class Page(NamedTuple):
-    """Some rows, and the number of all rows that match."""
-
-    rows: list[dict[str, Any]]
-    total: int
-
-
-class ApiError(EntrepotError):
-    """An error that the server answered; `status` is the HTTP status, None for the error of a job."""
-
-    def __init__(
-        self, message: str, *, code: str, status: int | None, hint: str | None = None, payload: object = None
-    ) -> None:
-        super().__init__(message, hint=hint)
-        vars(self)["code"] = code  # the server's word, so it belongs to the instance
-        self.status = status
-        self.payload = payload if isinstance(payload, dict) else {} if payload is None else {"value": payload}
-
-    @classmethod
-    def of_job(cls, job: Job) -> ApiError:
-        """The error of a job that failed."""
-        fault = job["error"] or Fault(code="error", error=job.get("message") or "no reason was given", hint=None)
-        payload = {"job": job["id"], "source": job["source"]}
-        message = f"{job['kind']} of '{job['source']}' failed: {fault['error']}"
-        return cls(message, code=fault["code"], status=None, hint=fault["hint"], payload=payload)
 
 
 class Client:
@@ -409,64 +309,6 @@ class Client:
         if isinstance(error, SSLError):
             hint = "check the certificate; --insecure-ssl-skip-verify goes on without it"
         return ServerUnreachable(f"can't reach {self.address}: {_reason(error)}", hint=hint, address=self.address)
-
-
-class Multipart:
-    """A `multipart/form-data` body (RFC 7578) whose files are read from disk only while they are sent.
-
-    Raises:
-        OSError: a file can't be read.
-    """
-
-    def __init__(self, fields: Mapping[str, str], files: Sequence[Path]) -> None:
-        self._boundary = secrets.token_hex(16)
-        self._fields = b"".join(
-            self._head(f'name="{name}"') + value.encode() + b"\r\n" for name, value in fields.items()
-        )
-        self._files = [(path, self._file_head(path), path.stat().st_size) for path in files]
-        self._end = f"--{self._boundary}--\r\n".encode()
-        self.content_type = f"multipart/form-data; boundary={self._boundary}"
-        self.length = len(self._fields) + len(self._end) + sum(len(h) + size + 2 for _, h, size in self._files)
-
-    def stream(self, on_progress: Callable[[int, int], None] | None = None) -> Iterator[bytes]:
-        """The body in blocks; `on_progress(sent, length)` is called before each."""
-        sent = 0
-        for block in filter(None, self._blocks()):
-            if on_progress:
-                on_progress(sent, self.length)
-            sent += len(block)
-            yield block
-
-    def _blocks(self) -> Iterator[bytes]:
-        yield self._fields
-        for path, head, size in self._files:
-            yield head
-            yield from _exactly(path, size)
-            yield b"\r\n"
-        yield self._end
-
-    def _head(self, disposition: str, content_type: str | None = None) -> bytes:
-        kind = f"\r\nContent-Type: {content_type}" if content_type else ""
-        return f"--{self._boundary}\r\nContent-Disposition: form-data; {disposition}{kind}\r\n\r\n".encode()
-
-    def _file_head(self, path: Path) -> bytes:
-        name = path.name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
-        name = name.encode(errors="replace").decode()
-        return self._head(f'name="files"; filename="{name}"', "application/octet-stream")
-
-
-def _exactly(path: Path, size: int) -> Iterator[bytes]:
-    """The `size` bytes of a file in blocks; a file that changed its size meanwhile is refused."""
-    with path.open("rb") as file:
-        left = size
-        while left:
-            block = file.read(min(_BLOCK, left))
-            if not block:
-                break
-            left -= len(block)
-            yield block
-        if left or file.read(1):
-            raise Invalid(f"'{path}' changed while it was sent; nothing was added", hint="try again", path=str(path))
 
 
 def _given(**fields: str | None) -> dict[str, str]:

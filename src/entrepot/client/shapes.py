@@ -1,0 +1,107 @@
+"""What the API answers, as the client's callers see it (the shapes of `docs/api.md`)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+
+from entrepot.core.errors import EntrepotError
+
+
+class Repository(TypedDict):
+    id: int
+    name: str
+    type: str
+    description: str
+    auth: bool
+    created: str
+    sources: list[str]
+    transaction: int | None
+
+
+class Fault(TypedDict):
+    code: str
+    error: str
+    hint: str | None
+
+
+class Sync(TypedDict):
+    state: Literal["never", "ok", "failed", "running"]
+    last_success: str | None
+    error: str | None
+    next_try: str | None
+    job: int | None
+
+
+class Source(TypedDict):
+    id: int
+    name: str
+    type: str
+    created: str
+    mirror: bool
+    packages: int
+    transaction: int | None
+    upstream: str | None
+    sync: Sync | None
+
+
+class Change(TypedDict):
+    change: Literal["added", "updated", "archived", "removed"]
+    name: str
+    version: str
+    previous: str | None
+
+
+class Outcome(TypedDict):
+    """What a change of a source's packages did."""
+
+    transaction: int | None
+    changes: list[Change]
+
+
+class Progress(TypedDict):
+    """How far a job is; a `total` of 0 is not known."""
+
+    step: str
+    done: int
+    total: int
+
+
+class Job(TypedDict):
+    id: int
+    kind: str
+    source: str | None
+    state: Literal["queued", "running", "done", "failed"]
+    progress: Progress
+    message: NotRequired[str | None]
+    error: Fault | None
+    result: dict[str, Any] | None
+    created: str
+    started: str | None
+    finished: str | None
+
+
+class Page(NamedTuple):
+    """Some rows, and the number of all rows that match."""
+
+    rows: list[dict[str, Any]]
+    total: int
+
+
+class ApiError(EntrepotError):
+    """An error that the server answered; `status` is the HTTP status, None for the error of a job."""
+
+    def __init__(
+        self, message: str, *, code: str, status: int | None, hint: str | None = None, payload: object = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        vars(self)["code"] = code  # the server's word, so it belongs to the instance
+        self.status = status
+        self.payload = payload if isinstance(payload, dict) else {} if payload is None else {"value": payload}
+
+    @classmethod
+    def of_job(cls, job: Job) -> ApiError:
+        """The error of a job that failed."""
+        fault = job["error"] or Fault(code="error", error=job.get("message") or "no reason was given", hint=None)
+        payload = {"job": job["id"], "source": job["source"]}
+        message = f"{job['kind']} of '{job['source']}' failed: {fault['error']}"
+        return cls(message, code=fault["code"], status=None, hint=fault["hint"], payload=payload)

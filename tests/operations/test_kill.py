@@ -1,0 +1,301 @@
+"""kill -9 at any step: what is there afterwards is the old state or the new one, and doing it again gives the new one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from sqlalchemy import Table, select, update
+
+from entrepot.app import App, open_app
+from entrepot.core.model import PackageName, SourceType
+from entrepot.db import schema
+from entrepot.operations import serving
+from entrepot.operations.packages import Outcome, Upload, add_files
+from entrepot.operations.setup import ensure_defaults
+from entrepot.operations.sources import create_source
+from entrepot.settings import Settings
+from entrepot.storage import Key
+from entrepot.web.auth import admin_token
+from entrepot.web.local import LOCK, WHERE, alone, open_local
+from tests.support.archives import make_source_package
+from tests.support.fake_cran import FakeCran
+from tests.support.server import NOON, Clock, running, sync
+from tests.support.victim import Victims
+
+TABLES: tuple[Table, ...] = (
+    *(schema.sources, schema.repositories, schema.subscriptions, schema.transactions),
+    *(schema.files, schema.visibility, schema.descriptions, schema.mirrors),
+)
+State = dict[str, list[Any]]
+
+
+@pytest.fixture(scope="module")
+def victims() -> Iterator[Victims]:
+    with Victims() as started:
+        yield started
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[App]:
+    """The installation as a process that starts now sees it."""
+    app = open_app(settings, Clock())
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def state(settings: Settings) -> State:
+    """Every row of the catalogue, but of jobs; what its files say they are is checked against the store."""
+    with opened(settings) as app:
+        check_store(app)
+        with app.db.read() as connection:
+            return {table.name: sorted(map(repr, connection.execute(select(table)).all())) for table in TABLES}
+
+
+def check_store(app: App) -> None:
+    """No row names a blob that the store doesn't have whole."""
+    with app.db.read() as connection:
+        named = set(connection.execute(select(schema.files.c.sha256).where(schema.files.c.sha256.is_not(None))).scalars())
+    for sha256 in named:
+        digest = hashlib.sha256()
+        for chunk in app.storage.stream(Key.blob(sha256)):
+            digest.update(chunk)
+        assert digest.hexdigest() == sha256
+
+
+def moments(steps: list[str], *, before: int = 4) -> list[int]:
+    """Numbers of steps to be killed at: all of the last write transaction and after it, some of those before."""
+    first = max(n for n, name in enumerate(steps, 1) if name.startswith(("before BEGIN IMMEDIATE", "before SELECT pg_adv")))
+    return [*range(1, first, max(1, first // before)), *range(first, len(steps) + 1)]
+
+
+# --- sync ----------------------------------------------------------------------------------------------------------
+
+HUNDREDS = 300
+
+
+def stock(cran: FakeCran) -> None:
+    """Hundreds of packages, each with a version in the archive, over two months."""
+    for n in range(HUNDREDS):
+        for version in ("1.0", "1.1"):
+            day = datetime(2024, 1, 1, 9, tzinfo=UTC) + timedelta(days=n % 50 + (5 if version == "1.1" else 0))
+            cran.add(f"p{n:03}", version, make_source_package(f"p{n:03}", version), day)
+    cran.publish()
+
+
+def change(cran: FakeCran) -> None:
+    """New versions and packages, replaced, removed and late ones."""
+    for n in range(60):
+        cran.add(f"p{n:03}", "2.0", make_source_package(f"p{n:03}", "2.0"), NOON + timedelta(days=n % 3, hours=1))
+        cran.add(f"q{n:03}", "1.0", make_source_package(f"q{n:03}", "1.0"), NOON + timedelta(days=n % 3 - 9))
+    for n in range(100, 120):
+        cran.remove(f"p{n:03}")
+        changed = make_source_package(f"p{n + 20:03}", "1.1", fields={"Title": "Other"})
+        cran.replace(f"p{n + 20:03}", "1.1", changed, NOON + timedelta(hours=2))
+    cran.publish()
+
+
+@pytest.fixture
+def upstreams(settings: Settings, cran: FakeCran, tmp_path: Path) -> tuple[Settings, Settings]:
+    """Settings of two new installations over a stocked upstream: the one that is killed, and one that never is."""
+    stock(cran)
+    mirror = settings.cran.model_copy(update={"upstream": cran.url})
+    killed = settings.model_copy(update={"cran": mirror})
+    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": mirror.model_dump()})
+    for each in (killed, never):
+        with opened(each) as app:
+            ensure_defaults(app)
+    return killed, never
+
+
+@pytest.mark.parametrize("which", ["first", "later"])
+def test_a_sync_that_is_killed(
+    victims: Victims, upstreams: tuple[Settings, Settings], cran: FakeCran, which: str
+) -> None:
+    """Killed at any step, a sync has written all or nothing; the next one ends as if no other had been before."""
+    killed, never = upstreams
+    now = NOON
+    if which == "later":
+        for each in upstreams:
+            with opened(each) as app:
+                sync(app)
+        change(cran)
+        now += timedelta(days=3)
+    old = state(killed)
+    assert old == state(never)
+    steps = victims.run("sync", never, now=now).steps
+    new = state(never)
+    assert new != old
+    ends = []
+    for at in moments(steps):
+        met = victims.run("sync", killed, now=now, at=at)
+        assert met.was_killed
+        found = state(killed)
+        assert found in (old, new), met.steps[-1]
+        ends.append(found == new)
+        if found == new:
+            break
+    assert ends == sorted(ends)
+    assert ends.count(True) == 1
+    victims.run("sync", killed, now=now)
+    assert {**state(killed), "mirrors": []} == {**new, "mirrors": []}
+
+
+def test_a_sync_killed_at_odd_moments(victims: Victims, upstreams: tuple[Settings, Settings]) -> None:
+    """Killed by the clock, in the middle of a request, a statement or a commit, it is all or nothing as well."""
+    killed, never = upstreams
+    old = state(killed)
+    began = time.monotonic()
+    victims.run("sync", never)
+    took, new = time.monotonic() - began, state(never)
+    for part in (0.15, 0.4, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95):
+        victims.run("sync", killed, after=took * part)
+        if state(killed) != old:
+            break
+    assert state(killed) in (old, new)
+    victims.run("sync", killed)
+    assert {**state(killed), "mirrors": []} == {**new, "mirrors": []}
+
+
+# --- add -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Shelf:
+    """A source of our own with demo 1.0, and what is to be added: demo 1.0 again with other bytes, demo 1.1, other."""
+
+    settings: Settings
+    files: list[tuple[str, str]]
+
+    def add(self, app: App) -> Outcome:
+        uploads = [Upload(name, Path(path)) for name, path in self.files]
+        return add_files(app, "internal", uploads, actor="test", replace=True)
+
+
+def put(folder: Path, name: str, version: str, padding: int = 0) -> tuple[str, str]:
+    noise = random.Random(f"{name}{version}").randbytes(padding)
+    path = folder / f"{name}_{version}_{padding}"
+    path.write_bytes(make_source_package(name, version, files={"inst/noise": noise}))
+    return f"{name}_{version}.tar.gz", str(path)
+
+
+@pytest.fixture
+def shelf(app: App, tmp_path: Path) -> Shelf:
+    create_source(app, "internal", type_=SourceType.LOCAL)
+    name, path = put(tmp_path, "demo", "1.0")
+    add_files(app, "internal", [Upload(name, Path(path))], actor="test")
+    large = put(tmp_path, "demo", "1.1", padding=12 << 20)
+    return Shelf(app.settings, [put(tmp_path, "demo", "1.0", padding=10), large, put(tmp_path, "other", "0.1")])
+
+
+def never_killed(shelf: Shelf, tmp_path: Path) -> State:
+    """The state of an installation to which the same was added without a kill."""
+    settings = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": shelf.settings.cran})
+    with opened(settings) as app:
+        ensure_defaults(app)
+        create_source(app, "internal", type_=SourceType.LOCAL)
+        add_files(app, "internal", [Upload("demo_1.0.tar.gz", tmp_path / "demo_1.0_0")], actor="test")
+        shelf.add(app)
+    return state(settings)
+
+
+def test_an_add_that_is_killed(victims: Victims, shelf: Shelf, tmp_path: Path) -> None:
+    """Killed at any step of store and database, an add has done all or nothing, and the same add again succeeds."""
+    old, new = state(shelf.settings), never_killed(shelf, tmp_path)
+    at = 0
+    while state(shelf.settings) == old:
+        at += 1
+        met = victims.run("add", shelf.settings, at=at, files=shelf.files, replace=True)
+        assert met.was_killed, met
+        assert state(shelf.settings) in (old, new), met.steps[-1]
+    assert met.steps[-2:] == ["before COMMIT", "given back"]
+    with opened(shelf.settings) as app:
+        assert shelf.add(app) == Outcome(None, ())
+    assert state(shelf.settings) == new
+
+
+def test_an_add_killed_while_its_bytes_are_stored(victims: Victims, shelf: Shelf, tmp_path: Path) -> None:
+    """Killed while a large file is on its way to the store: nothing of it shows, and the same add again is whole."""
+    old = state(shelf.settings)
+    name, path = put(tmp_path, "huge", "1.0", padding=48 << 20)
+    for moment in (0.001, 0.01, 0.03, 0.1, 0.2):
+        if not victims.run(
+            "add", shelf.settings, at="before put_file", after=moment, files=[(name, path)], replace=False
+        ).was_killed:
+            break
+        assert state(shelf.settings) == old
+    with opened(shelf.settings) as app, running(app) as live:
+        live.api("POST", "/repos", {"name": "mine"})
+        live.api("POST", "/repos/mine/sources", {"source": "internal"})
+        assert live.get("/mine/latest/src/contrib/huge_1.0.tar.gz").status in (200, 404)
+        add_files(app, "internal", [Upload(name, Path(path))], actor="test")
+        assert live.get("/mine/latest/src/contrib/huge_1.0.tar.gz").data == Path(path).read_bytes()
+
+
+# --- a file from upstream ------------------------------------------------------------------------------------------
+
+BIG = make_source_package("big", "1.0", files={"inst/noise": random.Random(1).randbytes(3_000_000)})
+
+
+def test_a_download_that_is_killed(victims: Victims, settings: Settings, cran: FakeCran) -> None:
+    """Killed at any step of a download, no part of it is ever stored; the next request fetches the file whole."""
+    cran.add("big", "1.0", BIG)
+    cran.publish()
+    mirror = settings.cran.model_copy(update={"upstream": cran.url})
+    settings = settings.model_copy(update={"cran": mirror})
+    with opened(settings) as app:
+        ensure_defaults(app)
+        sync(app)
+    old = state(settings)
+    at = 0
+    while state(settings) == old:
+        at += 1
+        met = victims.run("fetch", settings, at=at, package="big")
+        assert met.was_killed, met
+        if "after _flush" not in met.steps:
+            assert cran.count("src/contrib/big_1.0.tar.gz") <= at
+    assert "given back" in met.steps[-1]
+    victims_left = [path for path in (settings.server.data_dir / "tmp").rglob("*") if path.is_file()]
+    assert victims_left
+    asked = cran.count("src/contrib/big_1.0.tar.gz")
+    with opened(settings) as app, running(app) as live:
+        assert live.get("/cran/latest/src/contrib/big_1.0.tar.gz").data == BIG
+        assert [path for path in (settings.server.data_dir / "tmp").rglob("*") if path.is_file()] == []
+    assert cran.count("src/contrib/big_1.0.tar.gz") == asked
+
+
+def test_a_download_killed_in_the_middle(victims: Victims, settings: Settings, cran: FakeCran) -> None:
+    """Of a file that came in part nothing is stored, and the next request fetches it from its beginning."""
+    cran.add("big", "1.0", BIG)
+    cran.publish()
+    mirror = settings.cran.model_copy(update={"upstream": cran.url})
+    settings = settings.model_copy(update={"cran": mirror})
+    with opened(settings) as app:
+        ensure_defaults(app)
+        sync(app)
+    old = state(settings)
+    for at in ("before write", "after write", "before verified", "after verified"):
+        assert victims.run("fetch", settings, at=at, package="big").was_killed
+    assert state(settings) == old
+    with opened(settings) as app, running(app) as live:
+        assert list(app.storage.list_keys("blobs")) == []
+        asked = cran.count("src/contrib/big_1.0.tar.gz")
+        assert live.get("/cran/latest/src/contrib/big_1.0.tar.gz").data == BIG
+        assert cran.count("src/contrib/big_1.0.tar.gz") == asked + 1

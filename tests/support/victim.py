@@ -1,0 +1,249 @@
+"""Processes that die by SIGKILL at a chosen step of what they do with an installation.
+
+    with Victims() as victims:
+        met = victims.run("sync", settings, at=7)     # killed at its 7th step
+        assert met.was_killed
+
+Steps are: before and after each SQL statement, before each COMMIT, when a connection is given back (so after it),
+and before and after what the store and a download do. A process with everything imported forks one victim per run,
+so a kill costs no start of Python.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+from entrepot.settings import Settings
+from tests.support.server import NOON
+
+ROOT = Path(__file__).parents[2]
+_WRITES = 3
+"""How many pieces of a download are steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """How a victim ended: the steps that it came to, and what it raised."""
+
+    was_killed: bool
+    steps: list[str]
+    error: str
+
+
+class Victims:
+    """The process that forks victims; a context manager."""
+
+    def __enter__(self) -> Self:
+        env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.victim"],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate(timeout=30)
+
+    def run(
+        self,
+        what: str,
+        settings: Settings,
+        *,
+        now: datetime = NOON,
+        at: int | str = 0,
+        after: float = 0,
+        **arguments: Any,
+    ) -> Met:
+        """Let a victim do `what`, killed `after` seconds from step `at`: its number (0: the start) or first its name.
+
+        Without both it comes to its end.
+        """
+        order = {
+            "what": what,
+            "settings": settings.model_dump(mode="json"),
+            "now": now.isoformat(),
+            "at": at,
+            "after": after,
+            "arguments": arguments,
+            "aws": {name: value for name, value in os.environ.items() if name.startswith("AWS_")},
+        }
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        met = Met(**json.loads(self._process.stdout.readline()))
+        assert met.was_killed or not met.error, met.error
+        return met
+
+
+# --- in the process that forks -------------------------------------------------------------------------------------
+
+
+def main() -> None:
+    for line in sys.stdin:
+        print(json.dumps(_fork(json.loads(line))), flush=True)
+
+
+def _fork(order: Mapping[str, Any]) -> dict[str, Any]:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        _be_a_victim(order, writing)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        lines = told.read().splitlines()
+    _, status = os.waitpid(child, 0)
+    was_killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    errors = [line.removeprefix("! ") for line in lines if line.startswith("! ")]
+    steps = [line for line in lines if not line.startswith("! ")]
+    error = errors[0] if errors else "" if was_killed or status == 0 else f"the victim ended with status {status}"
+    return {"was_killed": was_killed, "steps": steps, "error": error}
+
+
+def _be_a_victim(order: Mapping[str, Any], writing: int) -> NoReturn:
+    status = 1
+    try:
+        os.environ.update(order["aws"])
+        _carry_out(order, _Steps(writing, order["at"], order["after"]))
+        status = 0
+    except BaseException as error:
+        os.write(writing, f"! {type(error).__name__}: {error}".splitlines()[0].encode() + b"\n")
+    finally:
+        os._exit(status)
+
+
+# --- in the victim -------------------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """Counts and tells steps, and ends the process at the chosen one or time."""
+
+    def __init__(self, writing: int, at: int | str, after: float) -> None:
+        self._writing, self._at, self._after = writing, at, after
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        if self._after and not self._at:
+            self._end()
+
+    def step(self, name: str) -> None:
+        with self._lock:
+            self._count += 1
+            os.write(self._writing, name.encode() + b"\n")
+            if self._at and self._at in (self._count, name):
+                self._end()
+                self._at = 0
+
+    def around(self, owner: type, name: str, times: int = 1000) -> None:
+        """Make a step of the beginning and of the end of a method, in its first `times` calls."""
+        original = getattr(owner, name)
+        calls = 0
+
+        @wraps(original)
+        def stepping(*args: Any, **more: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls > times:
+                return original(*args, **more)
+            self.step(f"before {name}")
+            result = original(*args, **more)
+            self.step(f"after {name}")
+            return result
+
+        setattr(owner, name, stepping)
+
+    def _end(self) -> None:
+        if not self._after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        threading.Thread(target=self._end_later, daemon=True).start()
+
+    def _end_later(self) -> None:
+        time.sleep(self._after)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _carry_out(order: Mapping[str, Any], steps: _Steps) -> None:
+    from entrepot.app import open_app
+    from entrepot.flights import Sink
+    from entrepot.storage import Storage
+
+    app = open_app(Settings.model_validate(order["settings"]), lambda: datetime.fromisoformat(order["now"]))
+    _listen(app.db.engine, steps)
+    for owner, name, times in ((Storage, "put_file", 99), (Storage, "_flush", 99), (Sink, "verified", 1)):
+        steps.around(owner, name, times)
+    steps.around(Sink, "write", _WRITES)
+    steps.start()
+    DO[order["what"]](app, **order["arguments"])
+    app.close()
+
+
+def _listen(engine: Any, steps: _Steps) -> None:
+    from sqlalchemy import event
+
+    def statement(when: str, _: Any, __: Any, text: str, *___: Any) -> None:
+        steps.step(f"{when} {' '.join(text.split())[:60]}")
+
+    event.listen(engine, "before_cursor_execute", partial(statement, "before"))
+    event.listen(engine, "after_cursor_execute", partial(statement, "after"))
+    event.listen(engine, "commit", lambda _: steps.step("before COMMIT"))
+    event.listen(engine.pool, "checkin", lambda *_: steps.step("given back"))
+
+
+def _sync(app: Any) -> None:
+    from tests.support.server import sync
+
+    sync(app)
+
+
+def _add(app: Any, *, files: list[tuple[str, str]], replace: bool) -> None:
+    from entrepot.operations.packages import Upload, add_files
+
+    uploads = [Upload(name, Path(path)) for name, path in files]
+    add_files(app, "internal", uploads, actor="test", replace=replace)
+
+
+def _fetch(app: Any, *, package: str) -> None:
+    from entrepot.core.model import PackageName
+    from entrepot.operations import serving
+
+    async def read() -> None:
+        (listed,) = serving.open_view(app, "cran", "latest").view.of_package(PackageName(package))
+        flight = serving.fetch(app, listed)
+        async for _ in flight.chunks():
+            pass
+        await flight.result()
+
+    asyncio.run(read())
+
+
+DO: dict[str, Callable[..., None]] = {"sync": _sync, "add": _add, "fetch": _fetch}
+
+
+if __name__ == "__main__":
+    # Here, so that no victim has to load them.
+    import entrepot.app
+    import entrepot.operations.packages
+    import entrepot.operations.serving
+    import entrepot.operations.syncing
+    import tests.support.server  # noqa: F401
+
+    main()
