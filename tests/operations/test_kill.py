@@ -1,14 +1,11 @@
-"""kill -9 at any step: what is there afterwards is the old state or the new one, and doing it again gives the new one."""
+"""kill -9 at any step: afterwards the old state or the new one is there, and doing it again gives the new one."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,25 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 from sqlalchemy import Table, select, update
 
 from entrepot.app import App, open_app
-from entrepot.core.model import PackageName, SourceType
+from entrepot.core.model import SourceType
 from entrepot.db import schema
-from entrepot.operations import serving
 from entrepot.operations.packages import Outcome, Upload, add_files
 from entrepot.operations.setup import ensure_defaults
 from entrepot.operations.sources import create_source
 from entrepot.settings import Settings
 from entrepot.storage import Key
 from entrepot.web.auth import admin_token
-from entrepot.web.local import LOCK, WHERE, alone, open_local
+from entrepot.web.local import WHERE, alone, open_local
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
-from tests.support.server import NOON, Clock, running, sync
+from tests.support.process import Served, entrepot
+from tests.support.server import NOON, Clock, eventually, running, sync
 from tests.support.victim import Victims
 
+CONTRIB = "src/contrib"
 TABLES: tuple[Table, ...] = (
     *(schema.sources, schema.repositories, schema.subscriptions, schema.transactions),
     *(schema.files, schema.visibility, schema.descriptions, schema.mirrors),
@@ -72,8 +69,8 @@ def state(settings: Settings) -> State:
 def check_store(app: App) -> None:
     """No row names a blob that the store doesn't have whole."""
     with app.db.read() as connection:
-        named = set(connection.execute(select(schema.files.c.sha256).where(schema.files.c.sha256.is_not(None))).scalars())
-    for sha256 in named:
+        named = set(connection.execute(select(schema.files.c.sha256)).scalars())
+    for sha256 in named - {None}:
         digest = hashlib.sha256()
         for chunk in app.storage.stream(Key.blob(sha256)):
             digest.update(chunk)
@@ -82,7 +79,8 @@ def check_store(app: App) -> None:
 
 def moments(steps: list[str], *, before: int = 4) -> list[int]:
     """Numbers of steps to be killed at: all of the last write transaction and after it, some of those before."""
-    first = max(n for n, name in enumerate(steps, 1) if name.startswith(("before BEGIN IMMEDIATE", "before SELECT pg_adv")))
+    lock = ("before BEGIN IMMEDIATE", "before SELECT pg_adv")
+    first = max(n for n, name in enumerate(steps, 1) if name.startswith(lock))
     return [*range(1, first, max(1, first // before)), *range(first, len(steps) + 1)]
 
 
@@ -112,13 +110,16 @@ def change(cran: FakeCran) -> None:
     cran.publish()
 
 
+def with_upstream(settings: Settings, cran: FakeCran) -> Settings:
+    return settings.model_copy(update={"cran": settings.cran.model_copy(update={"upstream": cran.url})})
+
+
 @pytest.fixture
 def upstreams(settings: Settings, cran: FakeCran, tmp_path: Path) -> tuple[Settings, Settings]:
     """Settings of two new installations over a stocked upstream: the one that is killed, and one that never is."""
     stock(cran)
-    mirror = settings.cran.model_copy(update={"upstream": cran.url})
-    killed = settings.model_copy(update={"cran": mirror})
-    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": mirror.model_dump()})
+    killed = with_upstream(settings, cran)
+    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran})
     for each in (killed, never):
         with opened(each) as app:
             ensure_defaults(app)
@@ -201,7 +202,7 @@ def shelf(app: App, tmp_path: Path) -> Shelf:
     create_source(app, "internal", type_=SourceType.LOCAL)
     name, path = put(tmp_path, "demo", "1.0")
     add_files(app, "internal", [Upload(name, Path(path))], actor="test")
-    large = put(tmp_path, "demo", "1.1", padding=12 << 20)
+    large = put(tmp_path, "demo", "1.1", padding=300_000)
     return Shelf(app.settings, [put(tmp_path, "demo", "1.0", padding=10), large, put(tmp_path, "other", "0.1")])
 
 
@@ -234,7 +235,7 @@ def test_an_add_that_is_killed(victims: Victims, shelf: Shelf, tmp_path: Path) -
 def test_an_add_killed_while_its_bytes_are_stored(victims: Victims, shelf: Shelf, tmp_path: Path) -> None:
     """Killed while a large file is on its way to the store: nothing of it shows, and the same add again is whole."""
     old = state(shelf.settings)
-    name, path = put(tmp_path, "huge", "1.0", padding=48 << 20)
+    name, path = put(tmp_path, "huge", "1.0", padding=20 << 20)
     for moment in (0.001, 0.01, 0.03, 0.1, 0.2):
         if not victims.run(
             "add", shelf.settings, at="before put_file", after=moment, files=[(name, path)], replace=False
@@ -254,48 +255,107 @@ def test_an_add_killed_while_its_bytes_are_stored(victims: Victims, shelf: Shelf
 BIG = make_source_package("big", "1.0", files={"inst/noise": random.Random(1).randbytes(3_000_000)})
 
 
-def test_a_download_that_is_killed(victims: Victims, settings: Settings, cran: FakeCran) -> None:
+@pytest.fixture
+def mirror_of(settings: Settings, cran: FakeCran) -> Settings:
+    """Settings of an installation that was synced with an upstream that has a large package."""
+    cran.add("big", "1.0", BIG)
+    cran.publish()
+    settings = with_upstream(settings, cran)
+    with opened(settings) as app:
+        ensure_defaults(app)
+        sync(app)
+    return settings
+
+
+def test_a_download_that_is_killed(victims: Victims, mirror_of: Settings, cran: FakeCran) -> None:
     """Killed at any step of a download, no part of it is ever stored; the next request fetches the file whole."""
-    cran.add("big", "1.0", BIG)
-    cran.publish()
-    mirror = settings.cran.model_copy(update={"upstream": cran.url})
-    settings = settings.model_copy(update={"cran": mirror})
-    with opened(settings) as app:
-        ensure_defaults(app)
-        sync(app)
-    old = state(settings)
-    at = 0
-    while state(settings) == old:
-        at += 1
-        met = victims.run("fetch", settings, at=at, package="big")
-        assert met.was_killed, met
-        if "after _flush" not in met.steps:
-            assert cran.count("src/contrib/big_1.0.tar.gz") <= at
-    assert "given back" in met.steps[-1]
-    victims_left = [path for path in (settings.server.data_dir / "tmp").rglob("*") if path.is_file()]
-    assert victims_left
-    asked = cran.count("src/contrib/big_1.0.tar.gz")
-    with opened(settings) as app, running(app) as live:
-        assert live.get("/cran/latest/src/contrib/big_1.0.tar.gz").data == BIG
-        assert [path for path in (settings.server.data_dir / "tmp").rglob("*") if path.is_file()] == []
-    assert cran.count("src/contrib/big_1.0.tar.gz") == asked
-
-
-def test_a_download_killed_in_the_middle(victims: Victims, settings: Settings, cran: FakeCran) -> None:
-    """Of a file that came in part nothing is stored, and the next request fetches it from its beginning."""
-    cran.add("big", "1.0", BIG)
-    cran.publish()
-    mirror = settings.cran.model_copy(update={"upstream": cran.url})
-    settings = settings.model_copy(update={"cran": mirror})
-    with opened(settings) as app:
-        ensure_defaults(app)
-        sync(app)
-    old = state(settings)
+    old = state(mirror_of)
     for at in ("before write", "after write", "before verified", "after verified"):
-        assert victims.run("fetch", settings, at=at, package="big").was_killed
-    assert state(settings) == old
-    with opened(settings) as app, running(app) as live:
+        assert victims.run("fetch", mirror_of, at=at, package="big").was_killed
+    assert state(mirror_of) == old
+    with opened(mirror_of) as app, running(app) as live:
         assert list(app.storage.list_keys("blobs")) == []
-        asked = cran.count("src/contrib/big_1.0.tar.gz")
+        asked = cran.count(f"{CONTRIB}/big_1.0.tar.gz")
         assert live.get("/cran/latest/src/contrib/big_1.0.tar.gz").data == BIG
-        assert cran.count("src/contrib/big_1.0.tar.gz") == asked + 1
+        assert cran.count(f"{CONTRIB}/big_1.0.tar.gz") == asked + 1
+
+
+def test_a_download_killed_while_it_is_recorded(victims: Victims, mirror_of: Settings, cran: FakeCran) -> None:
+    """Killed at any step from the store to the last commit, the row says "stored" of a whole file or not at all."""
+    old = state(mirror_of)
+    steps = victims.run("fetch", mirror_of, at="before put_file", package="big").steps
+    at = len(steps)
+    while state(mirror_of) == old:
+        at += 1
+        met = victims.run("fetch", mirror_of, at=at, package="big")
+        assert met.was_killed, met
+    assert met.steps[-2:] == ["before COMMIT", "given back"]
+    asked = cran.count(f"{CONTRIB}/big_1.0.tar.gz")
+    with opened(mirror_of) as app, running(app) as live:
+        assert live.get("/cran/latest/src/contrib/big_1.0.tar.gz").data == BIG
+    assert cran.count(f"{CONTRIB}/big_1.0.tar.gz") == asked
+
+
+# --- the server ----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_killed_in_the_middle_of_a_sync(settings: Settings, cran: FakeCran) -> None:
+    """The next server on the same data finishes the job; meanwhile the command line works without a server."""
+    cran.add("demo", "1.0", make_source_package("demo", "1.0"))
+    cran.publish()
+    cran.fail(f"{CONTRIB}/PACKAGES.gz", "hang", times=1)
+    settings = with_upstream(settings, cran)
+    with Served(settings) as first:
+        job = first.api("POST", "/sources/cran/sync", {})[1]["id"]
+        eventually(lambda: cran.count(f"{CONTRIB}/PACKAGES.gz"), bool)
+        assert first.api("GET", f"/jobs/{job}")[1]["state"] == "running"
+        first.process.send_signal(signal.SIGKILL)
+        first.process.wait()
+    assert (settings.server.data_dir / WHERE).exists()
+    command = entrepot(settings, "list", "repos")
+    assert b"cran" in command.communicate(timeout=60)[0]
+    assert command.returncode == 0
+    if settings.database_url.startswith("postgresql"):
+        # Other nodes may be alive there: a job is taken over when its heart was silent for a while, here at once.
+        forget_heartbeats(settings)
+    with Served(settings) as second:
+        done = eventually(lambda: second.api("GET", f"/jobs/{job}")[1], lambda j: j["state"] != "running", seconds=30)
+        assert (done["state"], done["result"]["added"]) == ("done", 1)
+        second.process.send_signal(signal.SIGTERM)
+        second.process.wait(20)
+    assert not (settings.server.data_dir / WHERE).exists()
+
+
+def forget_heartbeats(settings: Settings) -> None:
+    with opened(settings) as app, app.db.write() as connection:
+        connection.execute(update(schema.jobs).values(heartbeat=datetime.now(UTC) - timedelta(minutes=1)))
+
+
+def test_a_server_waits_for_a_command_where_another_was_killed(settings: Settings) -> None:
+    """What a killed server announced does not make the next one think that it lives, while a command has the lock."""
+    data_dir = settings.server.data_dir
+    admin_token(data_dir)
+    (data_dir / WHERE).write_text(json.dumps({"address": "http://127.0.0.1:9", "pid": 1}))
+    began = threading.Event()
+
+    def serve() -> None:
+        with alone(data_dir):
+            began.set()
+
+    server = threading.Thread(target=serve)
+    with open_local(settings) as local:
+        assert local.in_process
+        server.start()
+        time.sleep(0.3)
+        assert not began.is_set()
+    server.join(10)
+    assert began.is_set()
+
+
+def test_what_killed_uploads_left_is_removed(settings: Settings) -> None:
+    """Files of uploads that a killed server was receiving are gone when the next one is there."""
+    left = settings.server.data_dir / "tmp" / "upload-killed" / "0"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half of a pack")
+    with Served(settings):
+        assert not left.parent.exists()

@@ -4,8 +4,8 @@
         met = victims.run("sync", settings, at=7)     # killed at its 7th step
         assert met.was_killed
 
-Steps are: before and after each SQL statement, before each COMMIT, when a connection is given back (so after it),
-and before and after what the store and a download do. A process with everything imported forks one victim per run,
+Steps are: before each SQL statement, before each COMMIT, when a connection is given back (so after it), and before
+and after what the store and a download do. A process with everything imported forks one victim per run,
 so a kill costs no start of Python.
 """
 
@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -199,11 +199,10 @@ def _carry_out(order: Mapping[str, Any], steps: _Steps) -> None:
 def _listen(engine: Any, steps: _Steps) -> None:
     from sqlalchemy import event
 
-    def statement(when: str, _: Any, __: Any, text: str, *___: Any) -> None:
-        steps.step(f"{when} {' '.join(text.split())[:60]}")
+    def statement(_: Any, __: Any, text: str, *___: Any) -> None:
+        steps.step(f"before {' '.join(text.split())[:60]}")
 
-    event.listen(engine, "before_cursor_execute", partial(statement, "before"))
-    event.listen(engine, "after_cursor_execute", partial(statement, "after"))
+    event.listen(engine, "before_cursor_execute", statement)
     event.listen(engine, "commit", lambda _: steps.step("before COMMIT"))
     event.listen(engine.pool, "checkin", lambda *_: steps.step("given back"))
 
@@ -240,10 +239,6 @@ DO: dict[str, Callable[..., None]] = {"sync": _sync, "add": _add, "fetch": _fetc
 
 if __name__ == "__main__":
     # Here, so that no victim has to load them.
-    import entrepot.app
-    import entrepot.operations.packages
-    import entrepot.operations.serving
-    import entrepot.operations.syncing
     import tests.support.server  # noqa: F401
 
     main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # To the last "@": some accept a password with "/", "?" or "#" in it, and too much cut out is better than too little.
-_LOGIN = re.compile(r"//(?!/).*@", re.DOTALL)
+_LOGIN = re.compile(r"(?<!/)//(?!/).*@", re.DOTALL)
 
 
 def shown(url: str) -> str:

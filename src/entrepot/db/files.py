@@ -66,13 +66,16 @@ def visible(
     connection: Connection, cut: Cut, *, status: FileStatus | None = None, package: PackageName | None = None
 ) -> list[Listed]:
     """What a source shows at a cut, ordered by package and publication."""
-    query = _at(cut, select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id))
-    if status is not None:
-        query = query.where(visibility.c.status == STATUS_CODES[status])
-    else:
-        query = query.where(visibility.c.status.in_(list(STATUSES)))
+    query = select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id)
+    query = query.where(visibility.c.until > cut.upto, visibility.c.since <= cut.upto)
     if package is not None:
+        # By the package's few files: nothing here may lead a planner to the index of all that is visible.
         query = query.where(files.c.source_id == cut.source_id, files.c.package == package)
+        if status is not None:
+            query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
+    else:
+        wanted = list(STATUSES) if status is None else [STATUS_CODES[status]]
+        query = query.where(visibility.c.source_id == cut.source_id, visibility.c.status.in_(wanted))
     rows = [Listed(_file(row), STATUSES[row.status]) for row in connection.execute(query)]
     # Ordered here: collations of databases differ, and R expects the order of the C locale.
     rows.sort(key=lambda row: (row.file.package, row.file.published or _NEVER, row.file.id))

@@ -49,7 +49,12 @@ def due_syncs(app: App) -> list[Source]:
         for state in db_sources.mirror_states(connection):
             at = next_sync(app, state)
             wanted = state.source_id in used or state.synced_from is not None
-            if wanted and at is not None and at <= app.clock() and not db_jobs.active(connection, source_id=state.source_id):
+            if (
+                wanted
+                and at is not None
+                and at <= app.clock()
+                and not db_jobs.active(connection, source_id=state.source_id)
+            ):
                 due.append(db_sources.by_id(connection, state.source_id))
         return due
 

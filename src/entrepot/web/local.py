@@ -86,6 +86,8 @@ def open_local(settings: Settings) -> Iterator[Local]:
         while True:
             with suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                # No server lives now; one that was killed left this, and the next would take it for one that runs.
+                (data_dir / WHERE).unlink(missing_ok=True)
                 break
             address = _announced(data_dir)
             if address:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 
@@ -18,6 +20,7 @@ from entrepot.operations import repositories
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, parse_listen
 from entrepot.web.api.deps import Context
+from entrepot.web.api.sources import UPLOADS
 from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.local import alone, announce
 from entrepot.web.site import make_site
@@ -41,6 +44,7 @@ def serve(settings: Settings) -> None:
         try:
             ensure_defaults(app)
             app.storage.sweep()
+            _sweep_uploads(data_dir)
             runner = Runner(app, is_alone=True, schedules=True)
             with _listen(settings) as listener:
                 host, port = listener.getsockname()[:2]
@@ -75,6 +79,12 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _sweep_uploads(data_dir: Path) -> None:
+    """Remove what a killed server was receiving; nobody else has the data folder now."""
+    for left in (data_dir / "tmp").glob(f"{UPLOADS}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -19,6 +19,9 @@ from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, Ascending, ContextDep, PageDep, Snapshot
 from entrepot.web.api.repos import list_packages, source_shape
 
+UPLOADS = "upload-"
+"""What names of folders of uploads begin with, in `tmp` of the data folder."""
+
 router = APIRouter(prefix="/sources", tags=["sources"])
 
 
@@ -86,7 +89,7 @@ def add_packages(
     replace: Annotated[bool, Form()] = False,
     comment: Annotated[str, Form(max_length=2000)] = "",
 ) -> schemas.OutcomeShape:
-    with tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix="upload-") as folder:
+    with tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix=UPLOADS) as folder:
         uploads = _receive(files, Path(folder))
         outcome = packages.add_files(app, source, uploads, actor=actor, replace=replace, comment=comment)
     return schemas.OutcomeShape.of(outcome)

@@ -1,0 +1,85 @@
+"""The real program in a process of its own, on the installation that a test's settings name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import urllib3
+
+from entrepot.settings import Settings
+from entrepot.web.auth import admin_token
+from entrepot.web.local import WHERE
+from tests.support.server import eventually
+
+
+def entrepot(settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:
+    """The command `entrepot` with these arguments; its standard output can be read."""
+    env = os.environ | {
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "ENTREPOT_SERVER__DATA_DIR": str(settings.server.data_dir),
+        "ENTREPOT_SERVER__LISTEN": "127.0.0.1:0",
+        "ENTREPOT_DATABASE__URL": settings.database_url,
+        "ENTREPOT_STORAGE__URL": settings.storage_url,
+        "ENTREPOT_CRAN__UPSTREAM": settings.cran.upstream,
+        "ENTREPOT_CRAN__SYNC_SCHEDULE": "",
+    }
+    program = [sys.executable, "-c", "from entrepot.cli.main import main; main()", *arguments]
+    return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+class Served:
+    """`entrepot serve`, a context manager that is entered when it listens; killed at the end if it still runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.process = entrepot(settings, "serve")
+        self.address = ""
+        self._data_dir = settings.server.data_dir
+        self._pool = urllib3.PoolManager(retries=False)
+
+    def __enter__(self) -> Self:
+        self.address = eventually(self._announced, bool, seconds=30) or ""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def api(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """(status, JSON) of `/__api__` + path, as the administrator."""
+        response = self._pool.request(method, self._url(path), headers=self._login(), json=body)
+        return response.status, response.json()
+
+    def upload(self, source: str, name: str, data: bytes) -> tuple[int, Any]:
+        """POST a file to a source."""
+        fields = [("files", (name, data, "application/gzip"))]
+        response = self._pool.request(
+            "POST", self._url(f"/sources/{source}/packages"), headers=self._login(), fields=fields
+        )
+        return response.status, response.json()
+
+    @property
+    def most_memory(self) -> int:
+        """Bytes of memory that the process had at most (VmHWM, proc(5))."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+    def _url(self, path: str) -> str:
+        return f"{self.address}/__api__{path}"
+
+    def _login(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {admin_token(self._data_dir)}"}
+
+    def _announced(self) -> str | None:
+        assert self.process.poll() is None, "the server ended"
+        try:
+            told = json.loads((self._data_dir / WHERE).read_text())
+        except (OSError, ValueError):
+            return None
+        return str(told["address"]) if told["pid"] == self.process.pid else None
