@@ -22,7 +22,7 @@ GOOD = make_source_package("demo", "1.0")
 WRONG_NAMES: dict[str, tuple[str, bytes]] = {
     "a path that climbs": ("../demo_1.0.tar.gz", GOOD),
     "an absolute path": ("/etc/demo_1.0.tar.gz", GOOD),
-    "a Windows path": ("C:\\demo_1.0.tar.gz", GOOD),
+    "a Windows path": ("share\\demo_1.0.tar.gz", GOOD),
     "another package": ("other_1.0.tar.gz", GOOD),
     "another version": ("demo_1.1.tar.gz", GOOD),
     "another case": ("Demo_1.0.tar.gz", GOOD),
@@ -30,8 +30,9 @@ WRONG_NAMES: dict[str, tuple[str, bytes]] = {
     "no version": ("demo.tar.gz", GOOD),
     "an encoded slash": ("..%2Fdemo_1.0.tar.gz", GOOD),
     "a NUL": ("demo_1.0.tar.gz\0", GOOD),
+    "an escape": ("\x1b[31mdemo_1.0.tar.gz", GOOD),
     "a line break": ("demo_1.0.tar.gz\n", GOOD),
-    "a very long name": ("x" * 5000 + "_1.0.tar.gz", GOOD),
+    "a very long name": ("x" * 1000 + "_1.0.tar.gz", GOOD),
     "an empty file": ("demo_1.0.tar.gz", b""),
 }
 WRONG = {**{f"bad: {what}": (BAD_NAME, data) for what, data in bad_source_packages().items()}, **WRONG_NAMES}

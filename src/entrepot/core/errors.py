@@ -14,7 +14,7 @@ class EntrepotError(Exception):
     """Base of all errors that a caller is told about.
 
     Args:
-        message: one line, for a person.
+        message: one line, for a person; what can't be printed in it (names come from anywhere) is escaped.
         hint: what to do about it, where there is something to do.
         payload: JSON values that a program may want (names, versions, limits).
     """
@@ -22,7 +22,7 @@ class EntrepotError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, hint: str | None = None, **payload: object) -> None:
-        self.message = " ".join(message.split())
+        self.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
         self.hint = hint
         self.payload: dict[str, object] = payload
         super().__init__(self.message)
