@@ -1,5 +1,5 @@
 # Everything here brings up what it needs itself, from nothing but make and Python 3.11 or newer (PYTHON= names one).
-# ARGS= is handed on: make serve ARGS="--listen :8080", make test ARGS="tests/core -k compose", make lock ARGS=--upgrade
+# ARGS= is handed on: make test ARGS="tests/core -k compose", make lock ARGS=--upgrade
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-scaled check bench lock clean

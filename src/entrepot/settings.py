@@ -200,9 +200,14 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _overlay(values: dict[str, Any], env: Mapping[str, str]) -> None:
     for variable, value in env.items():
-        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES or "__" not in variable:
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
             continue
-        section, _, key = variable.removeprefix(PREFIX).lower().partition("__")
+        section, underscores, key = variable.removeprefix(PREFIX).lower().partition("__")
+        if not underscores:
+            raise InvalidSettings(
+                f"unknown variable {variable}",
+                hint="settings are named ENTREPOT_<SECTION>__<KEY>, with two underscores",
+            )
         place = values.setdefault(section, {})
         if isinstance(place, dict):
             place[key] = value

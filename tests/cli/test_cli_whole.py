@@ -126,7 +126,9 @@ def test_an_upstream_that_is_down_at_the_first_start_is_a_state(env: dict[str, s
         info = run(env, "info").stdout
         assert "can't be reached" in info
         assert "Next try" in info
-        assert urllib3.request("GET", f"{address}/cran/latest/src/contrib/PACKAGES", retries=False).status == 200
+        refused = urllib3.request("GET", f"{address}/cran/latest/src/contrib/PACKAGES", retries=False)
+        assert refused.status == 503
+        assert b"was never synced" in refused.data
 
 
 @pytest.mark.parametrize(

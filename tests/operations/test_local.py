@@ -15,6 +15,7 @@ from entrepot.operations import browsing
 from entrepot.operations.packages import Outcome, Upload, add_files, archive_package, remove_package
 from entrepot.operations.sources import create_source
 from tests.support.archives import make_source_package
+from tests.support.server import Clock
 
 CURRENT, ARCHIVED = FileStatus.CURRENT, FileStatus.ARCHIVED
 
@@ -170,6 +171,18 @@ def test_file_names_that_are_paths_are_refused(app: App, internal: str, tmp_path
     with pytest.raises(EntrepotError) as error:
         add_files(app, "internal", [Upload(name, path)], actor="test")
     assert isinstance(error.value, InvalidArchive)
+
+
+def test_a_day_that_was_served_is_sealed(app: App, internal: str, tmp_path: Path, clock: Clock) -> None:
+    """Nothing is added to a day that somebody asked for, even if the clock is set back or another node's runs late."""
+    add(app, tmp_path, ("demo", "1.0"))
+    clock.wait(hours=13)
+    assert state(app, snapshot="2024-03-01") == {"1.0": CURRENT}
+    clock.wait(hours=-2)
+    late = add(app, tmp_path, ("demo", "1.1"))
+    assert browsing.transaction(app, late.transaction or 0).transaction.day.isoformat() == "2024-03-02"
+    clock.wait(hours=2)
+    assert state(app, snapshot="2024-03-01") == {"1.0": CURRENT}
 
 
 def test_mirrors_take_no_files(app: App, tmp_path: Path) -> None:

@@ -12,12 +12,20 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from entrepot.app import App, open_app
 from entrepot.core.answers import Ask, Document, SendFile
-from entrepot.core.errors import Conflict, EntrepotError, FileNotListed, NotFound, SnapshotNotFound, UpstreamInvalid
+from entrepot.core.errors import (
+    Conflict,
+    EntrepotError,
+    FileNotListed,
+    NeverSynced,
+    NotFound,
+    SnapshotNotFound,
+    UpstreamInvalid,
+)
 from entrepot.core.model import FileStatus, Listed, SourceType
 from entrepot.core.snapshots import Cut, parse_snapshot, resolve
 from entrepot.db import repositories as db_repositories
@@ -171,7 +179,9 @@ class World:
 
     def check_index(self, text: str) -> None:
         """The index that is served, from the cache maybe, is what a new one would be."""
-        opened = serving.open_view(self.app, "cran", text)
+        opened = self._opened(text)
+        if opened is None:
+            return
         document = serving.answer(opened, Ask("src/contrib/PACKAGES"))
         assert isinstance(document, Document)
         rendered = serving.render(self.app, opened, document)
@@ -186,11 +196,16 @@ class World:
         }
         for name in NAMES:
             for version in VERSIONS:
-                row = listed.get((name, version))  # type: ignore[call-overload]
+                row = listed.get((name, version))
                 for path in (f"{name}_{version}.tar.gz", f"Archive/{name}/{name}_{version}.tar.gz"):
                     assert self._answered(opened, path) == (row.file.id if row else None), (text, path)
         for row in listed.values():
             self._check_download(row)
+
+    def _opened(self, text: str) -> OpenView | None:
+        with suppress(NeverSynced):
+            return serving.open_view(self.app, "cran", text)
+        return None
 
     def _answered(self, opened: OpenView, path: str) -> int | None:
         try:
@@ -279,7 +294,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate])
 @given(st.lists(EVENTS, min_size=3, max_size=14), st.sampled_from([2, 2, 1, 0]))
 def test_fixed_snapshots_hold_and_listed_files_can_be_had(events: list[tuple[Any, ...]], meta: int) -> None:
     """After any events each fixed snapshot shows what it first showed, and every listed file is the one it lists."""
@@ -287,8 +302,7 @@ def test_fixed_snapshots_hold_and_listed_files_can_be_had(events: list[tuple[Any
         for name, *arguments in events:
             getattr(here, name)(*arguments)
             here.check()
-            for text in list(here.seen)[-3:]:
-                here.check_index(text)
+            here.check_index("latest")
         different = {repr(shown): text for text, shown in here.seen.items()}
         for text in ["latest", *different.values()]:
             here.check_index(text)

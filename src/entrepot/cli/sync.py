@@ -20,7 +20,7 @@ def sync(
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help="cran, pypi or bioconductor.")] = "cran",
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only queue it.")] = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Read the upstream's indexes even if they seem unchanged.")
+        bool, typer.Option("--force", help="Accept an index that lost more than half of its packages.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the summary.")] = False,
 ) -> None:

@@ -175,6 +175,12 @@ class FileLost(UpstreamUnavailable):
     code = "file-lost"
 
 
+class NeverSynced(UpstreamUnavailable):
+    """A mirror has nothing to show yet, because no sync of it has succeeded."""
+
+    code = "never-synced"
+
+
 class UpstreamInvalid(EntrepotError):
     """The upstream answered with something that can't be right: an unreadable index, a wrong hash."""
 

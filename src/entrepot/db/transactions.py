@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
 
 from entrepot.core.model import Source, Transaction, TransactionId
+from entrepot.core.snapshots import ONE_DAY
 from entrepot.db import sources as db_sources
 from entrepot.db.engine import chunks
-from entrepot.db.schema import transactions
+from entrepot.db.schema import calendar, transactions
 
 
 def newest(connection: Connection) -> TransactionId:
@@ -75,8 +76,28 @@ def day_for_repository(connection: Connection, repository_id: int, today: date) 
 
 
 def _not_before(connection: Connection, whose: ColumnElement[bool], today: date) -> date:
-    last = connection.execute(select(func.max(transactions.c.day)).where(whose)).scalar()
-    return max(today, last) if last else today
+    last: date | None = connection.execute(select(func.max(transactions.c.day)).where(whose)).scalar()
+    served = served_through(connection)
+    return max(today, last or today, served + ONE_DAY if served else today)
+
+
+def served_through(connection: Connection) -> date | None:
+    """The newest day that was ever asked for; None if no day was."""
+    day: date | None = connection.execute(select(calendar.c.served_through)).scalar()
+    return day
+
+
+def serve_through(connection: Connection, day: date) -> None:
+    """From now on no change to a source of our own belongs to `day` or one before. Only inside `Database.write`.
+
+    Writers take their turn, so what took its time before midnight is recorded by now; and a clock that runs late or is
+    set back can't add to a day that was served.
+    """
+    served = served_through(connection)
+    if served is None:
+        connection.execute(insert(calendar).values(id=1, served_through=day))
+    elif served < day:
+        connection.execute(update(calendar).values(served_through=day))
 
 
 def get(connection: Connection, id_: int) -> Transaction | None:

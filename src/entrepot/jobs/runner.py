@@ -120,7 +120,7 @@ class Runner:
 
         try:
             result = RUN[job.kind](self._app, job, report)
-            self._change(job, state="done", result=result, step="", finished=self._app.clock())
+            self._change(job, state="done", result=result, step="", done=0, total=0, finished=self._app.clock())
         except EntrepotError as error:
             _log.warning("job %s (%s) failed: %s", job.id, job.kind, error)
             self._change(job, state="failed", error=error.as_json(), finished=self._app.clock())

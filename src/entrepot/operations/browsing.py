@@ -12,14 +12,14 @@ from entrepot.app import App
 from entrepot.core.changes import Change, describe
 from entrepot.core.errors import Invalid, NotFound, PackageNotFound
 from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
-from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, parse_snapshot, servable_days
+from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, servable_days
 from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import dcf, versions
-from entrepot.operations.serving import DatabaseView, open_view
+from entrepot.operations.serving import DatabaseView, open_view, snapshot_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def open_repository(app: App, repo: str, snapshot: str) -> Opened:
 
 def open_source(app: App, source: str, snapshot: str) -> Opened:
     """One source at a snapshot, as a repository of it alone would show it."""
-    wanted = parse_snapshot(snapshot)
+    wanted = snapshot_of(app, snapshot)
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
         history = DatabaseHistory(connection)

@@ -17,7 +17,7 @@ from entrepot.db import transactions as db_transactions
 
 @dataclass(frozen=True, slots=True)
 class RepositoryInfo:
-    """A repository with the names of its sources, in order, and its newest transaction of its own."""
+    """A repository with its sources, in order, and the newest transaction that changed what it shows."""
 
     repository: Repository
     sources: tuple[Source, ...]
@@ -178,8 +178,10 @@ def _names(connection: Connection, ids: Sequence[int]) -> str:
 def _info(connection: Connection, repository: Repository) -> RepositoryInfo:
     ids = _subscribed(connection, repository)
     by_id = {source.id: source for source in db_sources.live(connection, ids)}
+    own = [db_transactions.newest_of(connection, source_id=id_) for id_ in ids]
+    own.append(db_transactions.newest_of(connection, repository_id=repository.id))
     return RepositoryInfo(
         repository,
         tuple(by_id[id_] for id_ in ids),
-        db_transactions.newest_of(connection, repository_id=repository.id),
+        max(filter(None, own), default=None),
     )

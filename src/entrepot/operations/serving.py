@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, View
 from entrepot.core.compose import compose
-from entrepot.core.errors import FileLost, FileNotListed, RepositoryNotFound
+from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound
 from entrepot.core.model import File, FileStatus, Listed, PackageName, Repository, RepositoryType
-from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
+from entrepot.core.snapshots import AsOfDay, Cut, Latest, Snapshot, parse_snapshot, resolve
 from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
@@ -118,7 +118,7 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
     Raises:
         RepositoryNotFound, SnapshotNotFound
     """
-    wanted = parse_snapshot(snapshot)
+    wanted = snapshot_of(app, snapshot)
     with app.db.read() as connection:
         repository = db_repositories.named(connection, repo)
         if repository is None:
@@ -126,6 +126,8 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         subscriptions = db_repositories.all_subscriptions(connection, repository.id)
         history = DatabaseHistory(connection)
         cuts = resolve(wanted, subscriptions, history, today=app.today())
+        if isinstance(wanted, Latest):
+            _check_any_synced(connection, repository, cuts)
         newest = db_transactions.get(connection, max((cut.upto for cut in cuts), default=0))
         mirrors = (db_sources.mirror_state(connection, cut.source_id) for cut in cuts)
         filled = sum(mirror.filled for mirror in mirrors if mirror is not None)
@@ -136,6 +138,35 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         changed=newest.time if newest else None,
         filled=filled,
         view=DatabaseView(app, cuts),
+    )
+
+
+def snapshot_of(app: App, text: str) -> Snapshot:
+    """A snapshot as it stands in a URL. A past day is sealed before it is looked at, so that its answer can't change.
+
+    Raises:
+        SnapshotNotFound: it is none.
+    """
+    wanted = parse_snapshot(text)
+    if isinstance(wanted, AsOfDay) and wanted.day < app.today():
+        with app.db.read() as connection:
+            served = db_transactions.served_through(connection)
+        if served is None or served < wanted.day:
+            with app.db.write() as connection:
+                db_transactions.serve_through(connection, wanted.day)
+    return wanted
+
+
+def _check_any_synced(connection: Connection, repository: Repository, cuts: Sequence[Cut]) -> None:
+    """An index without packages would tell clients that there are none; they have to hear that it isn't known yet."""
+    states = [db_sources.mirror_state(connection, cut.source_id) for cut in cuts]
+    if not states or any(state is None or state.synced_from is not None for state in states):
+        return
+    reasons = "; ".join(state.error for state in states if state is not None and state.error)
+    raise NeverSynced(
+        f"repository {repository.name!r} has no packages yet: its mirror was never synced"
+        + (f", the last try failed: {reasons}" if reasons else ""),
+        hint="`entrepot info` shows the state and the next try, `entrepot sync` tries now",
     )
 
 
@@ -177,6 +208,7 @@ def fetch(app: App, listed: Listed) -> Flight[File]:
     kind = KINDS[source.type]
     if kind.fetch_file is None:
         raise FileLost(
-            f"{listed.file.name} is listed, but the store has lost it", hint="restore the store from its backup"
+            f"{listed.file.name} is listed, but the store has lost it",
+            hint="restore the store from its backup, or add the same file again",
         )
     return kind.fetch_file(app, listed)

@@ -37,6 +37,8 @@ def request_sync(app: App, source: str, *, force: bool = False) -> Job:
             )
         active = db_jobs.active(connection, source_id=found.id)
         if active:
+            if force and active[0].state == "queued":
+                db_jobs.change(connection, active[0].id, payload={"force": True})
             return active[0]
         return db_jobs.add(connection, kind="sync", payload={"force": force}, source_id=found.id, now=app.clock())
 

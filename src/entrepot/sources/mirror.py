@@ -85,7 +85,7 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
     had = sum(row.status is FileStatus.CURRENT for row in known)
     has = sum(found.status is FileStatus.CURRENT for found in inventory.found)
     _check_size(had, has, url, force=force)
-    report("comparing", 0, len(inventory.found))
+    report("comparing", 0, 0)
     first_open = source.synced_from.date() if source.synced_from else None
     todo = plan(
         known,
@@ -94,7 +94,7 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
         sync_day=max(began.date(), first_open or began.date()),
         archive_is_known=ARCHIVE in documents,
     )
-    report("writing", 0, len(todo.days))
+    report("writing", 0, 0)
     with app.db.write() as connection:
         if db_transactions.newest_of(connection, source_id=source.id) != last:
             raise SyncRunning(f"source {source.name!r} was changed by another sync meanwhile; nothing was changed")
@@ -264,8 +264,8 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
         _copy(app, file.sha256, sink)
         return
     got = None
-    candidates = paths.upstream_paths(file.package, file.version, listed.status)
-    for number, path in enumerate(candidates):
+    lacks: UpstreamLacksFile | None = None
+    for path in paths.upstream_paths(file.package, file.version, listed.status):
         try:
             got = app.fetch.download(
                 f"{app.settings.cran.upstream}/{path}",
@@ -277,11 +277,12 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
                 began=sink.expect,
             )
             break
-        except UpstreamLacksFile:
+        except UpstreamLacksFile as error:
             # It moves to the archive when a newer version comes, maybe since the last sync.
-            if number + 1 == len(candidates):
-                raise
-    assert got is not None
+            lacks = lacks or error
+    if got is None:
+        assert lacks is not None
+        raise lacks
     sink.verified()
     sha256 = Sha256(got.sha256)
     app.storage.put_file(Key.blob(sha256), sink.path)
@@ -302,11 +303,11 @@ def _learn(app: App, file: File, sink: Sink, *, size: int, md5: str, sha256: Sha
         row = db_files.get(connection, file.id)
         if row is None or row.sha256 == sha256:
             return
-        facts: dict[str, object] = {"sha256": sha256, "size": size}
         last = db_transactions.newest_of(connection, source_id=file.source_id) or 0
-        facts["sha256_since"] = last + 1
+        facts: dict[str, object] = {"sha256": sha256, "sha256_since": last + 1}
         if row.fields is None and described is not None:
-            facts |= {"fields": described[0], "md5": md5}
+            # Only here: the size of a complete entry would add a Filesize to the indexes of old snapshots.
+            facts |= {"fields": described[0], "md5": md5, "size": size}
             state = db_sources.mirror_state(connection, file.source_id)
             if state is not None:
                 db_sources.update_mirror(connection, file.source_id, filled=state.filled + 1)

@@ -144,7 +144,8 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
 @contextmanager
 def _lock_file(data_dir: Path) -> Iterator[int]:
     try:
-        descriptor = os.open(data_dir / LOCK, os.O_RDWR | os.O_CREAT, 0o660)
+        # Read-only is enough for a lock, so a member of the server's group may take it.
+        descriptor = os.open(data_dir / LOCK, os.O_RDONLY | os.O_CREAT, 0o640)
     except OSError as error:
         raise InvalidSettings(
             f"the data folder {data_dir} can't be used: {error.strerror}",

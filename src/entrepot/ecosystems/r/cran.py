@@ -57,7 +57,7 @@ def _not_listed(asked: paths.SourceFile, files: list[Listed]) -> FileNotListed:
     if not files:
         return FileNotListed(
             f"this repository has no package {asked.package!r} at this snapshot",
-            hint="names are case-sensitive; a later snapshot may have it",
+            hint="names are case-sensitive",
             package=asked.package,
             version=asked.version,
         )
