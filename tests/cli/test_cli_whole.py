@@ -119,7 +119,9 @@ def test_an_upstream_that_is_down_at_the_first_start_is_a_state(env: dict[str, s
     """The server starts all the same; page and info show the reason and the next try."""
     with serving(env) as (_, address):
         until = time.monotonic() + 20
-        while "be reached: connection refused" not in (page := urllib3.request("GET", f"{address}/", retries=False).data.decode()):
+        while "be reached: connection refused" not in (
+            page := urllib3.request("GET", f"{address}/", retries=False).data.decode()
+        ):
             assert time.monotonic() < until, page
             time.sleep(0.1)
         assert "next try" in page

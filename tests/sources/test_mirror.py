@@ -16,6 +16,7 @@ from entrepot.app import App
 from entrepot.core.errors import EntrepotError, SnapshotNotFound, UpstreamInvalid, UpstreamUnavailable
 from entrepot.core.model import FileStatus, PackageName
 from entrepot.db import transactions as db_transactions
+from entrepot.ecosystems.r.packages import render
 from entrepot.operations import browsing, serving
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
@@ -257,6 +258,25 @@ def test_an_upstream_without_history_works(mirrored: App, stocked: FakeCran) -> 
         stocked.fail(f"{CONTRIB}/{path}", "404")
     assert sync(mirrored).added == 2
     assert listing(mirrored) == {"alpha": "1.1", "beta": "0.5"}
+
+
+def test_a_size_that_is_learnt_changes_no_old_index(mirrored: App, stocked: FakeCran) -> None:
+    """Where upstream tells no sizes, fetching a file does not put a Filesize into the indexes of old snapshots."""
+    stocked.fail(f"{CONTRIB}/Meta/current.rds", "404")
+    sync(mirrored)
+    before = listed_rows(mirrored)
+    (listed,) = serving.open_view(mirrored, "cran", "latest").view.of_package(PackageName("beta"))
+
+    async def fetched() -> None:
+        await serving.fetch(mirrored, listed).result()
+
+    asyncio.run(fetched())
+    assert listed_rows(mirrored) == before
+
+
+def listed_rows(app: App) -> bytes:
+    view = serving.open_view(app, "cran", "latest").view
+    return render(view.current(), view.tells_sha256)
 
 
 def test_what_is_no_cran_is_said_so(mirrored: App, cran: FakeCran) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
@@ -10,7 +13,7 @@ import urllib3
 from entrepot.core.errors import UpstreamUnavailable
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
-from tests.support.server import Live, eventually, sync
+from tests.support.server import Clock, Live, eventually, sync
 
 
 @pytest.fixture
@@ -137,6 +140,136 @@ def test_packages_with_paging(site: Live) -> None:
     assert site.api("GET", "/repos/mine/packages?snapshot=2024-03-01")[0] == 404
 
 
+def names(site: Live, path: str) -> list[str]:
+    """The names in a list that has to be answered, after the number of all rows was found in its header."""
+    answer = site.get(f"/__api__{path}")
+    assert (answer.status, answer.headers["X-Total-Count"].isdecimal()) == (200, True)
+    return [row["name"] for row in answer.json()]
+
+
+@pytest.mark.parametrize("place", ["/repos/mine", "/sources/internal"])
+def test_packages_are_sorted(site: Live, place: str) -> None:
+    """By name, version as R orders them, date or size, both ways; equals stay in the order of names."""
+    noise = random.Random(1).randbytes(5000)
+    for name, version, files in (("c", "1.10", {}), ("a", "1.9", {"inst/x": noise}), ("b", "1.9", {})):
+        package = make_source_package(name * 2, version, files=files)
+        assert site.upload("internal", (f"{name * 2}_{version}.tar.gz", package))[0] == 200
+        site.app.clock.wait(hours=1)  # type: ignore[attr-defined]
+    wanted = {
+        "": "aa bb cc",
+        "_order=desc": "cc bb aa",
+        "_sort=name": "aa bb cc",
+        "_sort=version": "aa bb cc",
+        "_sort=version&_order=desc": "cc aa bb",
+        "_sort=package_date": "cc aa bb",
+        "_sort=package_date&_order=desc": "bb aa cc",
+        "_sort=package_size&_order=desc&_limit=1": "aa",
+        "_sort=package_date&_limit=2&_page=2": "bb",
+    }
+    assert {query: " ".join(names(site, f"{place}/packages?{query}")) for query in wanted} == wanted
+
+
+def test_what_is_not_known_of_a_mirrors_file_comes_first(live_mirrored: Live, cran: FakeCran) -> None:
+    """A package without a date is before all that have one, and the last one backwards."""
+    cran.add("aa", "1.0", make_source_package("aa", "1.0"), datetime(2024, 2, 1, tzinfo=UTC))
+    cran.add("bb", "1.0", make_source_package("bb", "1.0"))
+    cran.publish()
+    sync(live_mirrored.app)
+    dates = [row["package_date"] for row in live_mirrored.api("GET", "/repos/cran/packages?_sort=package_date")[1]]
+    assert dates == sorted(dates, key=lambda date: date or "")
+    assert names(live_mirrored, "/repos/cran/packages?_sort=package_date&_order=desc&_limit=1") != []
+    (_, rows) = live_mirrored.api("GET", "/repos/cran/packages")
+    assert [(row["name"], row["title"]) for row in rows] == [("aa", None), ("bb", None)]
+
+
+def test_short_lists_are_whole_or_paged(site: Live) -> None:
+    """Repositories and sources all come at once, or by the page; by id or by name."""
+    for name in ("zeta", "alpha", "m"):
+        site.api("POST", "/repos", {"name": name})
+        site.api("POST", "/sources", {"name": name})
+    assert names(site, "/repos") == ["cran", "mine", "zeta", "alpha", "m"]
+    assert names(site, "/repos?_sort=name&_limit=2&_page=2") == ["m", "mine"]
+    assert names(site, "/repos?_order=desc&_limit=1") == ["m"]
+    assert names(site, "/repos?_page=2") == []
+    assert names(site, "/sources?_sort=name&_order=desc") == ["zeta", "m", "internal", "cran", "alpha"]
+    assert names(site, "/sources?type=local&_limit=3&_page=2") == ["m"]
+    site.api("POST", "/repos/mine/sources", {"source": "alpha"})
+    assert names(site, "/repos/mine/sources") == ["internal", "alpha"]
+    assert names(site, "/repos/mine/sources?_limit=1&_page=2") == ["alpha"]
+    assert site.get("/__api__/repos/mine/sources?_limit=1").headers["X-Total-Count"] == "2"
+
+
+LISTS = {
+    "/repos": "id name",
+    "/sources": "id name",
+    "/repos/mine/packages": "name version package_date package_size",
+    "/sources/internal/packages": "name version package_date package_size",
+    "/repos/mine/transactions": "id time",
+    "/sources/internal/transactions": "id time",
+    "/repos/mine/transaction-dates": "date",
+}
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_wrong_paging_is_refused(site: Live, path: str) -> None:
+    """What isn't a page, an order or a field to sort by: 422 that names what may be said."""
+    for sort in LISTS[path].split():
+        for order in ("asc", "desc"):
+            answer = site.get(f"/__api__{path}?_sort={sort}&_order={order}")
+            assert (answer.status, "X-Total-Count" in answer.headers) == (200, True)
+    status, error = site.api("GET", f"{path}?_sort=colour")
+    assert (status, error["code"]) == (422, "invalid")
+    assert all(f"'{sort}'" in error["error"] for sort in LISTS[path].split())
+    status, error = site.api("GET", f"{path}?_order=up")
+    assert (status, error["error"]) == (422, "_order: Input should be 'asc' or 'desc'")
+    for query in ("_limit=0", "_limit=1001", "_limit=x", "_page=0", "_page=-1", f"_page={BIG}", f"_limit={BIG}"):
+        assert site.api("GET", f"{path}?{query}")[0] == 422, query
+    answer = site.get(f"/__api__{path}?_limit=1000&_page=1000000000")
+    assert (answer.status, answer.json()) == (200, [])
+
+
+BIG = "99999999999999999999"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"/transactions/{id_}" for id_ in (BIG, "9" * 5000, "0", "-1", "²", "x", str(2**62), str(2**63))),
+        *(f"/jobs/{id_}" for id_ in (BIG, "9" * 5000, "0", "-1", "²", "x", str(2**62), str(2**63))),
+        *(
+            f"/{noun}/{id_}"
+            for noun in ("repos", "sources")
+            for id_ in (BIG, "²", "%C2%B2", "9" * 18, "%00", "-1", "٣")
+        ),
+        "/repos/²/packages",
+        "/repos/mine/packages/²",
+        "/repos/mine/packages/%00",
+        "/repos/mine/packages?snapshot=²",
+        f"/repos/mine/packages?snapshot={BIG}",
+        f"/repos/mine/packages?snapshot={'9' * 18}",
+        f"/sources/internal/packages?snapshot={'9' * 18}",
+        "/sources/internal/packages/x?version=%00",
+    ],
+)
+def test_odd_numbers_are_no_bugs(site: Live, path: str) -> None:
+    """Numbers that no database takes, digits of other kinds and NUL: 404 or 422, never 500."""
+    status, error = site.api("GET", quote(path, safe="/?=%"))
+    assert status in (404, 422), error
+    assert sorted(error) == ["code", "error", "hint", "payload"]
+
+
+def test_a_nul_in_a_text_is_refused(site: Live) -> None:
+    """PostgreSQL can't keep it, so neither database does."""
+    assert site.api("POST", "/repos", {"name": "x", "description": "a\0b"})[0] == 422
+    assert site.api("PATCH", "/repos/mine", {"description": "a\0b"})[0] == 422
+    assert site.api("POST", "/sources/internal/packages/p/archive", {"comment": "a\0b"})[0] == 422
+    assert site.api("POST", "/repos/mine/sources", {"source": "a\0b"})[0] == 404
+    assert site.api("PATCH", "/repos/mine", {"description": "two\nlines"})[0] == 200
+    file = ("demo_1.0.tar.gz", make_source_package("demo", "1.0"))
+    assert site.upload("internal", file, comment="a\0b")[0] == 422
+    assert names(site, "/sources/internal/packages?name=%00") == []
+
+
 def test_package_record(site: Live) -> None:
     """A record has the DESCRIPTION, the hashes and all versions."""
     site.upload("internal", ("demo_1.0.tar.gz", make_source_package("demo", "1.0")))
@@ -147,7 +280,60 @@ def test_package_record(site: Live) -> None:
     (_, old) = site.api("GET", "/repos/mine/packages/demo?version=1.0")
     assert (old["version"], old["is_archived"]) == ("1.0", True)
     assert len(old["checksum"]) == 64
+    assert sorted(old) == sorted(record)
     assert site.api("GET", "/repos/mine/packages/demo?version=7")[0] == 404
+
+
+def test_titles_and_dependencies(site: Live) -> None:
+    """A summary has the title; a record also what the package needs, read from its DESCRIPTION."""
+    fields = {"Depends": "R (>= 3.5.0)", "Imports": "utils,\nrlang (>= 1.0-2)", "LinkingTo": "cpp11", "Enhances": ""}
+    site.upload("internal", ("demo_1.0.tar.gz", make_source_package("demo", "1.0", fields=fields)))
+    for path in ("/repos/mine", "/sources/internal"):
+        (_, rows) = site.api("GET", f"{path}/packages")
+        assert [(row["name"], row["title"]) for row in rows] == [("demo", "What demo Does")]
+        (_, record) = site.api("GET", f"{path}/packages/demo")
+        assert (record["title"], record["summary"], record["tran_archive"]) == (
+            "What demo Does",
+            "What demo Does",
+            None,
+        )
+        assert record["dependencies"] == {
+            "depends": [{"name": "R", "operator": ">=", "version": "3.5.0"}],
+            "imports": [
+                {"name": "utils", "operator": None, "version": None},
+                {"name": "rlang", "operator": ">=", "version": "1.0-2"},
+            ],
+            "linkingto": [{"name": "cpp11", "operator": None, "version": None}],
+            "suggests": [],
+            "enhances": [],
+        }
+
+
+def test_when_it_occurred(site: Live) -> None:
+    """A record tells when its version became what it is there: current at the old snapshot, archived by now."""
+    clock: Clock = site.app.clock  # type: ignore[assignment]
+    occurred = {}
+    for version in ("1.0", "1.1"):
+        site.upload("internal", (f"demo_{version}.tar.gz", make_source_package("demo", version)))
+        clock.wait(hours=1)
+    for snapshot in ("3", "latest"):
+        (_, record) = site.api("GET", f"/repos/mine/packages/demo?version=1.0&snapshot={snapshot}")
+        occurred[snapshot] = (record["is_archived"], record["occurred"])
+    assert occurred == {"3": (False, "2024-03-01T12:00:00Z"), "latest": (True, "2024-03-01T13:00:00Z")}
+
+
+def test_a_mirrored_package_without_its_description(live_mirrored: Live, cran: FakeCran) -> None:
+    """Of a package that nobody has downloaded the title is null; its dependencies are those of the index."""
+    package = make_source_package("alpha", "1.0", fields={"Imports": "utils"})
+    cran.add("alpha", "1.0", package)
+    cran.publish()
+    sync(live_mirrored.app)
+    (_, record) = live_mirrored.api("GET", "/repos/cran/packages/alpha")
+    assert (record["title"], record["summary"], record["description"]) == (None, None, None)
+    assert record["dependencies"]["imports"] == [{"name": "utils", "operator": None, "version": None}]
+    assert live_mirrored.get("/cran/latest/src/contrib/alpha_1.0.tar.gz").data == package
+    found = eventually(lambda: live_mirrored.api("GET", "/sources/cran/packages")[1], lambda rows: rows[0]["title"])
+    assert [row["title"] for row in found] == ["What alpha Does"]
 
 
 def test_transactions(site: Live) -> None:
@@ -167,7 +353,32 @@ def test_transactions(site: Live) -> None:
     assert site.api("GET", "/repos/mine/transaction-dates")[1] == [
         {"alias": "2024-03-01", "date": "2024-03-01T00:00:00Z", "id": 3}
     ]
-    assert site.api("GET", "/repos/mine/first-transaction")[1]["alias"] == "2024-03-01"
+    assert site.api("GET", "/repos/mine/first-transaction")[1] == {
+        "alias": "2024-03-01",
+        "date": "2024-03-01T00:00:00Z",
+    }
+    assert [row["id"] for row in site.api("GET", "/repos/mine/transactions?_sort=time&_order=asc&_limit=1")[1]] == [2]
+
+
+def test_transactions_of_sources_that_are_gone(site: Live) -> None:
+    """A repository's transactions include those of every source that it ever had."""
+    site.upload("internal", ("demo_1.0.tar.gz", make_source_package("demo", "1.0")))
+    site.api("DELETE", "/repos/mine/sources/internal")
+    (_, rows) = site.api("GET", "/repos/mine/transactions")
+    assert [(row["id"], row["source"]) for row in rows] == [(4, None), (3, "internal"), (2, None)]
+
+
+def test_too_many_files_at_once(site: Live) -> None:
+    """An upload has at most 1000 files; more are refused before any is looked at."""
+    status, error = site.upload("internal", *[(f"p{n}_1.0.tar.gz", b"x") for n in range(1001)])
+    assert (status, sorted(error)) == (400, ["code", "error", "hint", "payload"])
+    assert "1000" in error["error"]
+
+
+def test_ping(site: Live) -> None:
+    """A health check that looks at nothing but the process."""
+    answer = site.get("/__ping__")
+    assert (answer.status, answer.data, answer.headers["cache-control"]) == (200, b"pong\n", "no-store")
 
 
 def test_upload_answers_and_faults(site: Live) -> None:

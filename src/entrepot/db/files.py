@@ -7,13 +7,27 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
-from entrepot.core.changes import Seen
+from entrepot.core.changes import ChangeKind, Seen
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.db.engine import chunks
-from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, visibility
+from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, transactions, visibility
 
 _NEVER = datetime.fromtimestamp(0, UTC)
 _FILE_COLUMNS = (
@@ -66,6 +80,8 @@ def visible(
     connection: Connection, cut: Cut, *, status: FileStatus | None = None, package: PackageName | None = None
 ) -> list[Listed]:
     """What a source shows at a cut, ordered by package and publication."""
+    if package is not None and "\0" in package:  # no name has it, and PostgreSQL takes no such value
+        return []
     query = select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id)
     query = query.where(visibility.c.until > cut.upto, visibility.c.since <= cut.upto)
     if package is not None:
@@ -91,10 +107,17 @@ def names(connection: Connection, cut: Cut) -> list[PackageName]:
 
 def count_current(connection: Connection, source_id: int) -> int:
     """How many packages a source has now, not counting those with archived versions alone."""
-    query = select(func.count()).where(
-        visibility.c.source_id == source_id, visibility.c.status == 0, visibility.c.until == FOREVER
+    return counts_current(connection, [source_id]).get(source_id, 0)
+
+
+def counts_current(connection: Connection, source_ids: Iterable[int]) -> dict[int, int]:
+    """As `count_current`, for many sources at once: source id -> packages, of those that have some."""
+    query = (
+        select(visibility.c.source_id, func.count().label("packages"))
+        .where(visibility.c.source_id.in_(list(source_ids)), visibility.c.status == 0, visibility.c.until == FOREVER)
+        .group_by(visibility.c.source_id)
     )
-    return connection.execute(query).scalar_one()
+    return {row.source_id: row.packages for row in connection.execute(query)}
 
 
 def get(connection: Connection, file_id: int) -> File | None:
@@ -122,8 +145,24 @@ def add_descriptions(connection: Connection, rows: Iterable[tuple[int, str]]) ->
 
 def description(connection: Connection, file_id: int) -> str | None:
     """The metadata document of a file; None while nobody has read it."""
-    body = connection.execute(select(descriptions.c.body).where(descriptions.c.file_id == file_id)).scalar()
-    return zlib.decompress(body).decode() if body is not None else None
+    return documents(connection, [file_id]).get(file_id)
+
+
+def documents(connection: Connection, file_ids: Iterable[int]) -> dict[int, str]:
+    """As `description`, for the files of one page at once: file id -> text, of those that were read."""
+    query = select(descriptions.c.file_id, descriptions.c.body).where(descriptions.c.file_id.in_(list(file_ids)))
+    return {file_id: zlib.decompress(body).decode() for file_id, body in connection.execute(query)}
+
+
+def shown_since(connection: Connection, file_id: int, upto: TransactionId) -> datetime | None:
+    """When the transaction was recorded that gave a file the status that it has at the cut `upto`."""
+    query = (
+        select(transactions.c.time)
+        .join(visibility, visibility.c.since == transactions.c.id)
+        .where(visibility.c.file_id == file_id, visibility.c.since <= upto, visibility.c.until > upto)
+    )
+    time: datetime | None = connection.execute(query).scalar()
+    return time
 
 
 def seen_at(connection: Connection, source_id: int, ids: Sequence[int]) -> dict[int, tuple[list[Seen], list[Seen]]]:
@@ -150,6 +189,69 @@ def seen_at(connection: Connection, source_id: int, ids: Sequence[int]) -> dict[
         if row.until in result:
             result[row.until][1].append(seen)
     return result
+
+
+def count_changes(connection: Connection, ids: Iterable[int]) -> dict[int, dict[ChangeKind, int]]:
+    """What `core.changes.describe` would list of each of these transactions, counted by the database.
+
+    The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
+    """
+    version = _moves(list(ids))
+    package = (version.c.at, version.c.package)
+    row = select(
+        *version.c,
+        func.max(version.c.to_current).over(partition_by=package).label("package_to_current"),
+        func.max(version.c.from_current).over(partition_by=package).label("package_from_current"),
+    ).subquery()
+    came, left = row.c.to_current + row.c.to_archive, row.c.from_current + row.c.from_archive
+    had_current = row.c.package_from_current > 0
+    was_replaced = (row.c.package_to_current > 0) & (row.c.from_current > 0)
+    query = select(
+        row.c.at,
+        _total(row.c.to_current, ~had_current) + _total(row.c.to_archive, left == 0),
+        _total(row.c.to_current, had_current),
+        _total(row.c.to_archive, (left > 0) & ~was_replaced),
+        _total(left, came == 0),
+    ).group_by(row.c.at)
+    kinds = (ChangeKind.ADDED, ChangeKind.UPDATED, ChangeKind.ARCHIVED, ChangeKind.REMOVED)
+    return {at: dict(zip(kinds, map(int, counts), strict=True)) for at, *counts in connection.execute(query)}
+
+
+def _moves(ids: list[int]) -> Subquery:
+    """(transaction `at`, package, version) with how many rows of each status began and ended there."""
+    # By way of the transactions, each is a step in an index that begins with its source; SQLite takes the one by
+    # `since` only if that index has all that is asked for, so the status is looked up by the whole key.
+    at, same_source = transactions.c.id, visibility.c.source_id == transactions.c.source_id
+    key = visibility.alias()
+    same_row = (key.c.file_id == visibility.c.file_id) & (key.c.since == visibility.c.since)
+    ended = same_source & (visibility.c.until == at) & visibility.c.status.in_(list(STATUSES))
+    rows = union_all(
+        select(at.label("at"), visibility.c.file_id, key.c.status, literal(1).label("begun"))
+        .join_from(transactions, visibility, same_source & (visibility.c.since == at))
+        .join(key, same_row)
+        .where(at.in_(ids)),
+        select(at.label("at"), visibility.c.file_id, visibility.c.status, literal(0).label("begun"))
+        .join_from(transactions, visibility, ended)
+        .where(at.in_(ids)),
+    ).subquery()
+    current, archived = (rows.c.status == STATUS_CODES[s] for s in (FileStatus.CURRENT, FileStatus.ARCHIVED))
+    return (
+        select(
+            rows.c.at,
+            files.c.package,
+            _total(rows.c.begun, current).label("to_current"),
+            _total(rows.c.begun, archived).label("to_archive"),
+            _total(1 - rows.c.begun, current).label("from_current"),
+            _total(1 - rows.c.begun, archived).label("from_archive"),
+        )
+        .join(files, files.c.id == rows.c.file_id)
+        .group_by(rows.c.at, files.c.package, files.c.version)
+        .subquery()
+    )
+
+
+def _total(number: ColumnElement[Any], where: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.sum(case((where, number), else_=0))
 
 
 def history(connection: Connection, source_id: int, package: PackageName) -> list[tuple[str, FileStatus, int, int]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from entrepot.core.errors import RepositoryNotFound
 from entrepot.core.model import FOREVER, Repository, RepositoryType, Subscription, TransactionId
-from entrepot.db.schema import repositories, subscriptions
+from entrepot.db.schema import repositories, subscriptions, transactions
 
 
 def add(connection: Connection, *, name: str, type_: RepositoryType, description: str, now: datetime) -> int:
@@ -21,9 +21,12 @@ def add(connection: Connection, *, name: str, type_: RepositoryType, description
 def find(connection: Connection, name_or_id: str | int) -> Repository | None:
     """A live repository by its name, else by its id."""
     live = select(repositories).where(repositories.c.deleted.is_(None))
-    row = connection.execute(live.where(repositories.c.name == str(name_or_id))).mappings().one_or_none()
-    if row is None and str(name_or_id).isdigit() and len(str(name_or_id)) <= 18:
-        row = connection.execute(live.where(repositories.c.id == int(name_or_id))).mappings().one_or_none()
+    text = str(name_or_id)
+    if "\0" in text:  # no name has it, and PostgreSQL takes no such value
+        return None
+    row = connection.execute(live.where(repositories.c.name == text)).mappings().one_or_none()
+    if row is None and text.isascii() and text.isdigit() and len(text) <= 18:
+        row = connection.execute(live.where(repositories.c.id == int(text))).mappings().one_or_none()
     return _repository(row) if row else None
 
 
@@ -47,6 +50,14 @@ def named(connection: Connection, name: str) -> Repository | None:
 def live(connection: Connection) -> list[Repository]:
     query = select(repositories).where(repositories.c.deleted.is_(None)).order_by(repositories.c.id)
     return [_repository(row) for row in connection.execute(query).mappings()]
+
+
+def newest_transactions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Repository id -> newest transaction of its subscriptions, of these that have one."""
+    # One step in an index for each, where a grouped maximum would read all transactions.
+    newest = select(func.max(transactions.c.id)).where(transactions.c.repository_id == repositories.c.id)
+    query = select(repositories.c.id, newest.scalar_subquery()).where(repositories.c.id.in_(list(ids)))
+    return {id_: transaction for id_, transaction in connection.execute(query) if transaction is not None}
 
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:

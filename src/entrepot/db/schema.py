@@ -110,9 +110,7 @@ calendar = Table(
     "calendar",
     metadata,
     Column("id", SmallInteger, primary_key=True, autoincrement=False, comment="always 1"),
-    Column(
-        "served_through", Date, nullable=False, comment="newest day that was ever asked for"
-    ),
+    Column("served_through", Date, nullable=False, comment="newest day that was ever asked for"),
 )
 
 subscriptions = Table(

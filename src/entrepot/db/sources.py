@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from entrepot.core.errors import SourceNotFound
 from entrepot.core.model import Source, SourceType
-from entrepot.db.schema import mirrors, sources
+from entrepot.db.schema import mirrors, sources, transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,12 @@ def add(connection: Connection, *, name: str, type_: SourceType, now: datetime) 
 def find(connection: Connection, name_or_id: str | int) -> Source | None:
     """A live source by its name, else by its id."""
     live = _QUERY.where(sources.c.deleted.is_(None))
-    row = connection.execute(live.where(sources.c.name == str(name_or_id))).mappings().one_or_none()
-    if row is None and str(name_or_id).isdigit() and len(str(name_or_id)) <= 18:
-        row = connection.execute(live.where(sources.c.id == int(name_or_id))).mappings().one_or_none()
+    text = str(name_or_id)
+    if "\0" in text:  # no name has it, and PostgreSQL takes no such value
+        return None
+    row = connection.execute(live.where(sources.c.name == text)).mappings().one_or_none()
+    if row is None and text.isascii() and text.isdigit() and len(text) <= 18:
+        row = connection.execute(live.where(sources.c.id == int(text))).mappings().one_or_none()
     return _source(row) if row else None
 
 
@@ -68,6 +71,14 @@ def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Sourc
     if ids is not None:
         query = query.where(sources.c.id.in_(list(ids)))
     return [_source(row) for row in connection.execute(query).mappings()]
+
+
+def newest_transactions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
+    """Source id -> newest transaction of it, of these that have one."""
+    # One step in an index for each, where a grouped maximum would read all transactions.
+    newest = select(func.max(transactions.c.id)).where(transactions.c.source_id == sources.c.id)
+    query = select(sources.c.id, newest.scalar_subquery()).where(sources.c.id.in_(list(ids)))
+    return {id_: transaction for id_, transaction in connection.execute(query) if transaction is not None}
 
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:

@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.changes import Change, describe
-from entrepot.core.errors import Invalid, NotFound, PackageNotFound
-from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
+from entrepot.core.changes import Change, ChangeKind, describe
+from entrepot.core.errors import NotFound, PackageNotFound
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Transaction, TransactionId
 from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, servable_days
 from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.transactions import DatabaseHistory
-from entrepot.ecosystems.r import dcf, versions
+from entrepot.ecosystems.r import dcf, dependencies, versions
+from entrepot.ecosystems.r.dependencies import Dependency
 from entrepot.operations.serving import DatabaseView, open_view, snapshot_of
+
+PackageSort = Literal["name", "version", "package_date", "package_size"]
+
+_ORDERS: dict[PackageSort, Callable[[File], Any]] = {
+    "name": lambda file: file.package,
+    "version": lambda file: versions.version_key(file.version),
+    "package_date": lambda file: file.published.timestamp() if file.published else float("-inf"),
+    "package_size": lambda file: -1 if file.size is None else file.size,
+}
+"""What packages can be sorted by; what isn't known comes before all that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,36 +49,49 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class PackageSummary:
-    """A package at a snapshot: its current version, or the newest archived one if it has none."""
+    """A package at a snapshot: its current version, or the newest archived one if it has none.
+
+    `title` is None as long as nobody has read the DESCRIPTION.
+    """
 
     listed: Listed
     source: str
     fields: dict[str, str]
+    title: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
-    """A package version with its whole DESCRIPTION as far as it is known, and all versions visible beside it."""
+    """A package version with its whole DESCRIPTION as far as it is known, and all versions visible beside it.
+
+    `occurred` is when it was recorded that this version is current, or archived, as it is at this snapshot.
+    """
 
     summary: PackageSummary
     description: dict[str, str]
+    dependencies: dict[str, list[Dependency]]
+    occurred: datetime | None
     versions: tuple[Listed, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionInfo:
+    """A transaction with how many changes of each kind it has; in a list without the changes themselves."""
+
     transaction: Transaction
     source: str | None
     repository: str | None
-    changes: tuple[Change, ...]
+    counts: dict[ChangeKind, int]
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A view with the names of its sources."""
+    """A view with the names and the cuts of its sources."""
 
     view: DatabaseView
     names: dict[int, str]
+    upto: dict[int, TransactionId]
 
 
 def open_repository(app: App, repo: str, snapshot: str) -> Opened:
@@ -73,8 +99,9 @@ def open_repository(app: App, repo: str, snapshot: str) -> Opened:
     with app.db.read() as connection:
         name = db_repositories.get(connection, repo).name
     opened = open_view(app, name, snapshot)
+    upto = {cut.source_id: cut.upto for cut in opened.cuts}
     with app.db.read() as connection:
-        return Opened(opened.view, db_sources.names(connection, [cut.source_id for cut in opened.cuts]))
+        return Opened(opened.view, db_sources.names(connection, upto), upto)
 
 
 def open_source(app: App, source: str, snapshot: str) -> Opened:
@@ -95,13 +122,23 @@ def open_source(app: App, source: str, snapshot: str) -> Opened:
                 upto = history.last_by_day(found.id, day)
                 if closed is None or day > closed or not upto:
                     raise NotFound(f"{day} can't be served from source {found.name!r}: its newest day is {closed}")
-    return Opened(DatabaseView(app, [Cut(found.id, upto)]), {found.id: found.name})
+    return Opened(DatabaseView(app, [Cut(found.id, upto)]), {found.id: found.name}, {found.id: upto})
 
 
 def list_packages(
-    opened: Opened, *, name: str | None = None, name_like: str | None = None, descending: bool = False, page: Page
+    app: App,
+    opened: Opened,
+    *,
+    name: str | None = None,
+    name_like: str | None = None,
+    sort: PackageSort = "name",
+    descending: bool = False,
+    page: Page,
 ) -> tuple[list[PackageSummary], int]:
-    """Current packages by name, and how many there are in all; `name_like` is a part of the name in any case."""
+    """A page of the current packages, and how many there are in all; `name_like` is a part of the name in any case.
+
+    Packages that are equal by `sort` stay in the order of their names.
+    """
     if name is not None:
         rows = [row for row in opened.view.of_package(PackageName(name)) if row.status is FileStatus.CURRENT]
     else:
@@ -109,9 +146,11 @@ def list_packages(
     if name_like:
         wanted = name_like.lower()
         rows = [row for row in rows if wanted in row.file.package.lower()]
-    if descending:
-        rows.reverse()
-    return [_summary(opened, row) for row in rows[page.offset : page.offset + page.limit]], len(rows)
+    rows.sort(key=lambda row: _ORDERS[sort](row.file), reverse=descending)
+    wanted_rows = rows[page.offset : page.offset + page.limit]
+    with app.db.read() as connection:
+        texts = db_files.documents(connection, [row.file.id for row in wanted_rows])
+    return [_summary(opened, row, _fields(texts.get(row.file.id))) for row in wanted_rows], len(rows)
 
 
 def package_record(app: App, opened: Opened, name: str, *, version: str | None = None) -> PackageRecord:
@@ -129,16 +168,22 @@ def package_record(app: App, opened: Opened, name: str, *, version: str | None =
         raise PackageNotFound(f"{name!r} has no version {version} at this snapshot", hint=f"it has {have}")
     with app.db.read() as connection:
         text = db_files.description(connection, chosen.file.id)
-    summary = _summary(opened, chosen)
-    described = dcf.parse_one(text) if text else summary.fields
+        occurred = db_files.shown_since(connection, chosen.file.id, opened.upto[chosen.file.source_id])
+    described = _fields(text)
+    summary = _summary(opened, chosen, described)
+    described = described or summary.fields
     newest_first = sorted(rows, key=lambda row: versions.version_key(row.file.version), reverse=True)
-    return PackageRecord(summary, dict(described), tuple(newest_first))
+    needed = dependencies.of_description(described)
+    return PackageRecord(summary, described, needed, occurred, tuple(newest_first))
 
 
 def list_transactions(
     app: App, *, repo: str | None = None, source: str | None = None, ascending: bool = False, page: Page
 ) -> tuple[list[TransactionInfo], int]:
-    """Transactions of a source, or of a repository and its sources; newest first unless `ascending`."""
+    """Transactions of a source, or of a repository and all sources that it ever had; newest first unless `ascending`.
+
+    Their changes are counted and not loaded.
+    """
     with app.db.read() as connection:
         repository_id = None
         if source is not None:
@@ -154,7 +199,7 @@ def list_transactions(
             limit=page.limit,
             offset=page.offset,
         )
-        return _with_changes(connection, rows), total
+        return _infos(connection, rows, db_files.count_changes(connection, [row.id for row in rows])), total
 
 
 def transaction(app: App, id_: int) -> TransactionInfo:
@@ -165,7 +210,11 @@ def transaction(app: App, id_: int) -> TransactionInfo:
             raise NotFound(
                 f"transaction {id_} does not exist; this installation has 1 to {db_transactions.newest(connection)}"
             )
-        return _with_changes(connection, [found])[0]
+        changes: list[Change] = []
+        if found.source_id is not None:
+            changes = describe(*db_files.seen_at(connection, found.source_id, [id_])[id_])
+        (info,) = _infos(connection, [found], {id_: Counter(change.kind for change in changes)})
+        return replace(info, changes=tuple(changes))
 
 
 def transaction_dates(app: App, repo: str) -> list[tuple[date, TransactionId]]:
@@ -188,12 +237,6 @@ def first_day(app: App, repo: str) -> date:
     return dates[0][0]
 
 
-def parse_page(limit: int, number: int) -> Page:
-    if not 1 <= limit <= 1000 or number < 1:
-        raise Invalid("a page has 1 to 1000 rows and a number from 1", hint="_limit=100&_page=1")
-    return Page(limit, number)
-
-
 def _choose(rows: Sequence[Listed], version: str | None) -> Listed | None:
     if version is not None:
         return next((row for row in rows if row.file.version == version), None)
@@ -201,20 +244,19 @@ def _choose(rows: Sequence[Listed], version: str | None) -> Listed | None:
     return current[0] if current else max(rows, key=lambda row: versions.version_key(row.file.version))
 
 
-def _summary(opened: Opened, row: Listed) -> PackageSummary:
-    fields = dcf.parse_one(row.file.fields) if row.file.fields else {}
-    return PackageSummary(row, opened.names[row.file.source_id], dict(fields))
+def _summary(opened: Opened, row: Listed, description: Mapping[str, str]) -> PackageSummary:
+    return PackageSummary(
+        row, opened.names[row.file.source_id], _fields(row.file.fields), title=description.get("Title")
+    )
 
 
-def _with_changes(connection: Connection, rows: Sequence[Transaction]) -> list[TransactionInfo]:
-    by_source: dict[int, list[int]] = {}
-    for row in rows:
-        if row.source_id is not None:
-            by_source.setdefault(row.source_id, []).append(row.id)
-    changes: dict[int, tuple[Change, ...]] = {}
-    for source_id, ids in by_source.items():
-        for id_, (begun, ended) in db_files.seen_at(connection, source_id, ids).items():
-            changes[id_] = tuple(describe(begun, ended))
+def _fields(text: str | None) -> dict[str, str]:
+    return dcf.parse_one(text) if text else {}
+
+
+def _infos(
+    connection: Connection, rows: Sequence[Transaction], counts: Mapping[int, Mapping[ChangeKind, int]]
+) -> list[TransactionInfo]:
     sources = db_sources.names(connection, _ids(row.source_id for row in rows))
     repositories = db_repositories.names(connection, _ids(row.repository_id for row in rows))
     return [
@@ -222,7 +264,7 @@ def _with_changes(connection: Connection, rows: Sequence[Transaction]) -> list[T
             row,
             sources.get(row.source_id or 0),
             repositories.get(row.repository_id or 0),
-            changes.get(row.id, ()),
+            {kind: counts.get(row.id, {}).get(kind, 0) for kind in ChangeKind},
         )
         for row in rows
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -13,7 +14,6 @@ from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
-from entrepot.db import transactions as db_transactions
 from entrepot.sources.kinds import KINDS
 
 
@@ -92,7 +92,7 @@ def source_info(app: App, source: str) -> SourceInfo:
 def list_sources(app: App, *, type_: SourceType | None = None) -> list[SourceInfo]:
     with app.db.read() as connection:
         found = db_sources.live(connection)
-        return [_info(connection, source) for source in found if type_ in (None, source.type)]
+        return _infos(connection, [source for source in found if type_ in (None, source.type)])
 
 
 def repository_sources(app: App, repo: str) -> list[SourceInfo]:
@@ -100,7 +100,8 @@ def repository_sources(app: App, repo: str) -> list[SourceInfo]:
     with app.db.read() as connection:
         repository = db_repositories.get(connection, repo)
         ids = db_repositories.subscribed(connection).get(repository.id, [])
-        return [_info(connection, db_sources.by_id(connection, id_)) for id_ in ids]
+        by_id = {source.id: source for source in db_sources.live(connection, ids)}
+        return _infos(connection, [by_id[id_] for id_ in ids])
 
 
 def _check_can_create(type_: SourceType) -> None:
@@ -119,11 +120,21 @@ def _check_is_ours(source: Source, what: str) -> None:
 
 
 def _info(connection: Connection, source: Source) -> SourceInfo:
-    active = db_jobs.active(connection, source_id=source.id)
-    return SourceInfo(
-        source,
-        db_files.count_current(connection, source.id),
-        db_transactions.newest_of(connection, source_id=source.id),
-        db_sources.mirror_state(connection, source.id),
-        active[0].id if active else None,
-    )
+    return _infos(connection, [source])[0]
+
+
+def _infos(connection: Connection, sources: Sequence[Source]) -> list[SourceInfo]:
+    """All of them in the same few statements."""
+    ids = [source.id for source in sources]
+    packages = db_files.counts_current(connection, ids)
+    newest = db_sources.newest_transactions(connection, ids)
+    mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
+    jobs: dict[int | None, int] = {}
+    for job in db_jobs.active(connection):
+        jobs.setdefault(job.source_id, job.id)
+    return [
+        SourceInfo(
+            source, packages.get(source.id, 0), newest.get(source.id), mirrors.get(source.id), jobs.get(source.id)
+        )
+        for source in sources
+    ]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import Annotated, Literal, cast
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 
 from entrepot.app import App
 from entrepot.jobs.runner import Runner
-from entrepot.operations.browsing import Page, parse_page
+from entrepot.operations.browsing import Page
 from entrepot.web.auth import actor_of
+
+MOST_ROWS = 1000
+"""The largest page."""
+LAST_PAGE = 10**9
+"""No list is so long; a larger number would be none to the database."""
+LARGEST_ID = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +43,30 @@ def administrator(
     return actor_of(authorization, found.token)
 
 
-def page(_limit: Annotated[int, Query()] = 100, _page: Annotated[int, Query()] = 1) -> Page:
-    return parse_page(_limit, _page)
+PageNumber = Annotated[int, Query(ge=1, le=LAST_PAGE)]
 
 
-def ascending(_order: Annotated[str, Query()] = "") -> bool | None:
-    """`_order=asc|desc` as a truth value; None if it isn't given."""
-    return {"asc": True, "desc": False}.get(_order.lower())
+def page(_limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100, _page: PageNumber = 1) -> Page:
+    """The page of a long list: 100 rows, if nothing else is said."""
+    return Page(_limit, _page)
+
+
+def short_page(_limit: Annotated[int | None, Query(ge=1, le=MOST_ROWS)] = None, _page: PageNumber = 1) -> Page:
+    """The page of a list that clients expect whole: all rows, if nothing else is said."""
+    return Page(_limit or LAST_PAGE, _page)
+
+
+def ascending(_order: Annotated[Literal["asc", "desc"] | None, Query()] = None) -> bool | None:
+    """`_order` as a truth value; None if it isn't given."""
+    return None if _order is None else _order == "asc"
 
 
 AppDep = Annotated[App, Depends(entrepot)]
 ContextDep = Annotated[Context, Depends(context)]
 Actor = Annotated[str, Depends(administrator)]
 PageDep = Annotated[Page, Depends(page)]
+ShortPageDep = Annotated[Page, Depends(short_page)]
+Number = Annotated[int, Path(ge=0, le=LARGEST_ID)]
+NameSort = Annotated[Literal["id", "name"], Query()]
 Ascending = Annotated[bool | None, Depends(ascending)]
 Snapshot = Annotated[str, Query(description="`latest`, YYYY-MM-DD or a transaction id")]

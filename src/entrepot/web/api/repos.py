@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from typing import Annotated
+from operator import attrgetter
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Response, status
 
 from entrepot.core.errors import Invalid
 from entrepot.operations import browsing, repositories, sources, syncing
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import Actor, AppDep, Ascending, PageDep, Snapshot
+from entrepot.web.api.deps import Actor, AppDep, Ascending, NameSort, PageDep, ShortPageDep, Snapshot
+
+PackageSort = Annotated[browsing.PackageSort, Query()]
+TransactionSort = Annotated[Literal["id", "time"], Query(description="both are the order in which they were recorded")]
+T = TypeVar("T")
 
 router = APIRouter(prefix="/repos", tags=["repositories"])
 
 
 @router.get("")
-def list_repos(app: AppDep) -> list[schemas.Repository]:
-    return [schemas.Repository.of(info) for info in repositories.list_repositories(app)]
+def list_repos(
+    app: AppDep, page: ShortPageDep, ascending: Ascending, response: Response, _sort: NameSort = "id"
+) -> list[schemas.Repository]:
+    rows = [schemas.Repository.of(info) for info in repositories.list_repositories(app)]
+    return paged(rows, page, response, sort=_sort, ascending=ascending)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -49,8 +57,8 @@ def delete_repo(app: AppDep, _: Actor, repo: str) -> None:
 
 
 @router.get("/{repo}/sources")
-def repo_sources(app: AppDep, repo: str) -> list[schemas.Source]:
-    return [source_shape(app, info) for info in sources.repository_sources(app, repo)]
+def repo_sources(app: AppDep, repo: str, page: ShortPageDep, response: Response) -> list[schemas.Source]:
+    return paged([source_shape(app, info) for info in sources.repository_sources(app, repo)], page, response)
 
 
 @router.post("/{repo}/sources")
@@ -79,10 +87,13 @@ def repo_packages(
     snapshot: Snapshot = "latest",
     name: str | None = None,
     name_like: str | None = None,
-    _sort: Annotated[str, Query()] = "name",
+    _sort: PackageSort = "name",
 ) -> list[schemas.Package]:
     opened = browsing.open_repository(app, repo, snapshot)
-    return list_packages(opened, page, ascending, response, name=name, name_like=name_like)
+    rows, total = browsing.list_packages(
+        app, opened, name=name, name_like=name_like, sort=_sort, descending=ascending is False, page=page
+    )
+    return counted([schemas.Package.of(row) for row in rows], total, response)
 
 
 @router.get("/{repo}/packages/{name}")
@@ -95,22 +106,31 @@ def repo_package(
 
 @router.get("/{repo}/transactions")
 def repo_transactions(
-    app: AppDep, repo: str, page: PageDep, ascending: Ascending, response: Response
+    app: AppDep,
+    repo: str,
+    page: PageDep,
+    ascending: Ascending,
+    response: Response,
+    _sort: TransactionSort = "id",
 ) -> list[schemas.TransactionShape]:
     rows, total = browsing.list_transactions(app, repo=repo, ascending=bool(ascending), page=page)
-    response.headers["X-Total-Count"] = str(total)
-    return [schemas.TransactionShape.of(row) for row in rows]
+    return counted([schemas.TransactionShape.of(row) for row in rows], total, response)
 
 
 @router.get("/{repo}/transaction-dates")
 def repo_transaction_dates(
-    app: AppDep, repo: str, ascending: Ascending, _sort: Annotated[str, Query()] = "date"
+    app: AppDep,
+    repo: str,
+    page: ShortPageDep,
+    ascending: Ascending,
+    response: Response,
+    _sort: Annotated[Literal["date"], Query()] = "date",
 ) -> list[schemas.TransactionDate]:
     rows = [
         schemas.TransactionDate(alias=day, date=datetime.combine(day, time(), UTC), id=id_)
         for day, id_ in browsing.transaction_dates(app, repo)
     ]
-    return rows[::-1] if ascending is False else rows
+    return paged(rows, page, response, sort="date", ascending=ascending)
 
 
 @router.get("/{repo}/first-transaction")
@@ -119,21 +139,19 @@ def repo_first_transaction(app: AppDep, repo: str) -> schemas.FirstTransaction:
     return schemas.FirstTransaction(alias=day, date=datetime.combine(day, time(), UTC))
 
 
-def list_packages(
-    opened: browsing.Opened,
-    page: browsing.Page,
-    ascending: bool | None,
-    response: Response,
-    *,
-    name: str | None,
-    name_like: str | None,
-) -> list[schemas.Package]:
-    """A page of packages, for repositories and sources alike."""
-    rows, total = browsing.list_packages(
-        opened, name=name, name_like=name_like, descending=ascending is False, page=page
-    )
+def counted(rows: list[T], total: int, response: Response) -> list[T]:
+    """A page of rows, with the number of all in the header that clients read."""
     response.headers["X-Total-Count"] = str(total)
-    return [schemas.Package.of(row) for row in rows]
+    return rows
+
+
+def paged(
+    rows: list[T], page: browsing.Page, response: Response, *, sort: str | None = None, ascending: bool | None = None
+) -> list[T]:
+    """A page of a short list, which is at hand as a whole; by the field `sort`, if one is named."""
+    if sort is not None:
+        rows = sorted(rows, key=attrgetter(sort), reverse=ascending is False)
+    return counted(rows[page.offset : page.offset + page.limit], len(rows), response)
 
 
 def source_shape(app: AppDep, info: sources.SourceInfo) -> schemas.Source:

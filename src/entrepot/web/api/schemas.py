@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,9 @@ from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
 
+Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
+"""What people write about something; without NUL, which PostgreSQL can't keep."""
+
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
 
@@ -26,13 +29,13 @@ class _In(BaseModel):
 class NewRepository(_In):
     name: str
     type: str = "r"
-    description: str = Field("", max_length=2000)
+    description: Text = ""
     succeed_on_existing: bool = False
 
 
 class RepositoryEdit(_In):
     name: str | None = None
-    description: str | None = Field(None, max_length=2000)
+    description: Text | None = None
 
 
 class NewSource(_In):
@@ -55,7 +58,7 @@ class NewOrder(_In):
 
 
 class Comment(_In):
-    comment: str = Field("", max_length=2000)
+    comment: Text = ""
 
 
 class Removal(Comment):
@@ -177,7 +180,6 @@ class TransactionShape(BaseModel):
     def values(info: TransactionInfo) -> dict[str, Any]:
         """`published_to` is the start of the day that the transaction belongs to, as clients of the product read it."""
         row = info.transaction
-        counts = {kind.value: sum(change.kind is kind for change in info.changes) for kind in ChangeKind}
         midnight = datetime.fromisoformat(f"{row.day.isoformat()}T00:00:00+00:00")
         return {
             "id": row.id,
@@ -189,7 +191,7 @@ class TransactionShape(BaseModel):
             "repository": info.repository,
             "actor": row.actor,
             "message": row.message,
-            "counts": counts,
+            "counts": {kind.value: number for kind, number in info.counts.items()},
         }
 
 
@@ -219,6 +221,7 @@ class FirstTransaction(BaseModel):
 class Package(BaseModel):
     name: str
     version: str
+    title: str | None
     license: str | None
     source: str
     package_date: datetime | None
@@ -236,6 +239,7 @@ class Package(BaseModel):
         return {
             "name": file.package,
             "version": file.version,
+            "title": summary.title,
             "license": summary.fields.get("License"),
             "source": summary.source,
             "package_date": file.published,
@@ -268,13 +272,24 @@ class ArchivedVersion(BaseModel):
         )
 
 
+class DependencyShape(BaseModel):
+    name: str
+    operator: str | None
+    version: str | None
+
+
 class PackageDetail(Package):
-    title: str | None
+    """A package version; `summary` is its title, and `tran_archive` is there for clients of the product."""
+
+    summary: str | None
     description: str | None
     date_publication: datetime | None
+    occurred: datetime | None
     is_archived: bool
+    tran_archive: None = None
     file: str
     md5: str | None
+    dependencies: dict[str, list[DependencyShape]]
     fields: dict[str, str]
     versions: list[ArchivedVersion]
     archived: list[ArchivedVersion]
@@ -285,12 +300,17 @@ class PackageDetail(Package):
         versions = [ArchivedVersion.of(row) for row in record.versions]
         return cls(
             **cls.values(record.summary),
-            title=record.description.get("Title"),
+            summary=record.summary.title,
             description=record.description.get("Description"),
             date_publication=file.published,
+            occurred=record.occurred,
             is_archived=record.summary.listed.status is FileStatus.ARCHIVED,
             file=file.name,
             md5=file.md5,
+            dependencies={
+                field: [DependencyShape(name=one.name, operator=one.operator, version=one.version) for one in needed]
+                for field, needed in record.dependencies.items()
+            },
             fields=record.description,
             versions=versions,
             archived=[version for version in versions if not version.is_current],

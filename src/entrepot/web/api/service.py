@@ -12,7 +12,7 @@ from entrepot.db import sources as db_sources
 from entrepot.jobs import runner
 from entrepot.operations import browsing, repositories, sources
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import AppDep
+from entrepot.web.api.deps import AppDep, Number
 from entrepot.web.api.repos import source_shape
 
 router = APIRouter(tags=["service"])
@@ -53,12 +53,12 @@ def get_status(app: AppDep) -> dict[str, Any]:
 
 
 @router.get("/transactions/{id}")
-def get_transaction(app: AppDep, id: int) -> schemas.TransactionDetail:
+def get_transaction(app: AppDep, id: Number) -> schemas.TransactionDetail:
     return schemas.TransactionDetail.of(browsing.transaction(app, id))
 
 
 @router.get("/jobs/{id}")
-def get_job(app: AppDep, id: int) -> schemas.JobShape:
+def get_job(app: AppDep, id: Number) -> schemas.JobShape:
     job = runner.get_job(app, id)
     with app.db.read() as connection:
         names = db_sources.names(connection, [job.source_id] if job.source_id else [])

@@ -16,8 +16,17 @@ from entrepot.core.model import SourceType
 from entrepot.operations import browsing, packages, sources, syncing
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import Actor, AppDep, Ascending, ContextDep, PageDep, Snapshot
-from entrepot.web.api.repos import list_packages, source_shape
+from entrepot.web.api.deps import (
+    Actor,
+    AppDep,
+    Ascending,
+    ContextDep,
+    NameSort,
+    PageDep,
+    ShortPageDep,
+    Snapshot,
+)
+from entrepot.web.api.repos import PackageSort, TransactionSort, counted, paged, source_shape
 
 UPLOADS = "upload-"
 """What names of folders of uploads begin with, in `tmp` of the data folder."""
@@ -26,11 +35,19 @@ router = APIRouter(prefix="/sources", tags=["sources"])
 
 
 @router.get("")
-def list_sources(app: AppDep, type: str | None = None) -> list[schemas.Source]:
+def list_sources(
+    app: AppDep,
+    page: ShortPageDep,
+    ascending: Ascending,
+    response: Response,
+    type: str | None = None,
+    _sort: NameSort = "id",
+) -> list[schemas.Source]:
     wanted = None
     if type is not None:
         wanted = _type(type)
-    return [source_shape(app, info) for info in sources.list_sources(app, type_=wanted)]
+    rows = [source_shape(app, info) for info in sources.list_sources(app, type_=wanted)]
+    return paged(rows, page, response, sort=_sort, ascending=ascending)
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -67,9 +84,13 @@ def source_packages(
     snapshot: Snapshot = "latest",
     name: str | None = None,
     name_like: str | None = None,
+    _sort: PackageSort = "name",
 ) -> list[schemas.Package]:
     opened = browsing.open_source(app, source, snapshot)
-    return list_packages(opened, page, ascending, response, name=name, name_like=name_like)
+    rows, total = browsing.list_packages(
+        app, opened, name=name, name_like=name_like, sort=_sort, descending=ascending is False, page=page
+    )
+    return counted([schemas.Package.of(row) for row in rows], total, response)
 
 
 @router.get("/{source}/packages/{name}")
@@ -87,7 +108,7 @@ def add_packages(
     source: str,
     files: Annotated[list[UploadFile], File()],
     replace: Annotated[bool, Form()] = False,
-    comment: Annotated[str, Form(max_length=2000)] = "",
+    comment: Annotated[schemas.Text, Form()] = "",
 ) -> schemas.OutcomeShape:
     with tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix=UPLOADS) as folder:
         uploads = _receive(files, Path(folder))
@@ -109,11 +130,15 @@ def remove_package(app: AppDep, actor: Actor, source: str, name: str, body: sche
 
 @router.get("/{source}/transactions")
 def source_transactions(
-    app: AppDep, source: str, page: PageDep, ascending: Ascending, response: Response
+    app: AppDep,
+    source: str,
+    page: PageDep,
+    ascending: Ascending,
+    response: Response,
+    _sort: TransactionSort = "id",
 ) -> list[schemas.TransactionShape]:
     rows, total = browsing.list_transactions(app, source=source, ascending=bool(ascending), page=page)
-    response.headers["X-Total-Count"] = str(total)
-    return [schemas.TransactionShape.of(row) for row in rows]
+    return counted([schemas.TransactionShape.of(row) for row in rows], total, response)
 
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)

@@ -1,0 +1,219 @@
+"""Lists of what is there: the same number of statements however long they are, and counts that tell the truth."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from entrepot.app import App
+from entrepot.core.changes import ChangeKind
+from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType, TransactionId
+from entrepot.db import files as db_files
+from entrepot.db import jobs as db_jobs
+from entrepot.db import transactions as db_transactions
+from entrepot.operations import browsing, packages, repositories, sources
+from tests.support.archives import make_source_package
+from tests.support.fake_cran import FakeCran
+from tests.support.server import NOON, sync
+
+CURRENT, ARCHIVED = FileStatus.CURRENT, FileStatus.ARCHIVED
+
+
+@contextmanager
+def statements(app: App) -> Iterator[list[str]]:
+    """The SQL statements that are executed meanwhile."""
+    seen: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        if not statement.startswith("BEGIN"):
+            seen.append(statement)
+
+    event.listen(app.db.engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(app.db.engine, "before_cursor_execute", note)
+
+
+def grow(app: App, upto: int, tmp_path: Path) -> None:
+    """Sources s0, s1, ... with a package and a job each, each in a repository, and all of them in `all`."""
+    repositories.create_repository(app, "all", type_=RepositoryType.R, succeed_on_existing=True)
+    have = len(repositories.list_repositories(app)) - 2
+    path = tmp_path / "x"
+    path.write_bytes(make_source_package("demo", "1.0"))
+    for number in range(have, upto):
+        source, _ = sources.create_source(app, f"s{number}", type_=SourceType.LOCAL)
+        repositories.create_repository(app, f"r{number}", type_=RepositoryType.R)
+        for repo in (f"r{number}", "all"):
+            repositories.subscribe(app, repo, f"s{number}", actor="test")
+        packages.add_files(app, f"s{number}", [packages.Upload("demo_1.0.tar.gz", path)], actor="test")
+        with app.db.write() as connection:
+            db_jobs.add(connection, kind="none", payload={}, source_id=source.source.id, now=app.clock())
+
+
+LISTS: dict[str, Callable[[App], int]] = {
+    "repositories": lambda app: len(repositories.list_repositories(app)),
+    "sources": lambda app: len(sources.list_sources(app)),
+    "sources of a repository": lambda app: len(sources.repository_sources(app, "all")),
+    "transactions": lambda app: len(browsing.list_transactions(app, repo="all", page=browsing.Page(limit=1000))[0]),
+}
+
+
+def test_the_number_of_statements_is_fixed(app: App, tmp_path: Path) -> None:
+    """A list of thirty needs no more statements than one of three."""
+
+    def measure() -> dict[str, tuple[int, int]]:
+        found = {}
+        for name, look in LISTS.items():
+            with statements(app) as seen:
+                rows = look(app)
+            found[name] = (rows, len(seen))
+        return found
+
+    grow(app, 3, tmp_path)
+    three = measure()
+    grow(app, 30, tmp_path)
+    thirty = measure()
+    assert [rows for rows, _ in three.values()] == [5, 4, 3, 6]
+    assert [rows for rows, _ in thirty.values()] == [32, 31, 30, 60]
+    assert {name: number for name, (_, number) in thirty.items()} == {
+        name: number for name, (_, number) in three.items()
+    }
+    assert max(number for _, number in thirty.values()) <= 8
+
+
+def test_lists_tell_the_same_as_single_look_ups(app: App, tmp_path: Path) -> None:
+    """What a list says of a repository or a source is what is said of it alone."""
+    grow(app, 3, tmp_path)
+    assert repositories.list_repositories(app) == [
+        repositories.repository_info(app, name) for name in ("cran", "all", "r0", "r1", "r2")
+    ]
+    assert sources.list_sources(app) == [sources.source_info(app, name) for name in ("cran", "s0", "s1", "s2")]
+    found = sources.source_info(app, "s1")
+    assert (found.packages, found.transaction, found.mirror, found.job is not None) == (1, 7, None, True)
+    assert repositories.repository_info(app, "r1").transaction == 7
+    assert repositories.repository_info(app, "all").transaction == 10
+    empty = sources.create_source(app, "empty", type_=SourceType.LOCAL)[0]
+    assert (empty.packages, empty.transaction, empty.job) == (0, None, None)
+    repositories.unsubscribe(app, "all", "s1", actor="test")
+    assert repositories.repository_info(app, "all").transaction == 11
+
+
+def test_a_page_of_titles_is_one_statement(app: App, tmp_path: Path) -> None:
+    """The DESCRIPTIONs of a page are read at once, and only those of the page."""
+    sources.create_source(app, "internal", type_=SourceType.LOCAL)
+    for number in range(12):
+        path = tmp_path / str(number)
+        path.write_bytes(make_source_package(f"p{number:02}", "1.0"))
+        upload = packages.Upload(f"p{number:02}_1.0.tar.gz", path)
+        packages.add_files(app, "internal", [upload], actor="test")
+    found = {}
+    for limit in (2, 10):
+        opened = browsing.open_source(app, "internal", "latest")
+        with statements(app) as seen:
+            rows, total = browsing.list_packages(app, opened, page=browsing.Page(limit))
+        assert [(row.title, total) for row in rows] == [(f"What p{n:02} Does", 12) for n in range(limit)]
+        found[limit] = len(seen)
+    assert found[2] == found[10] == 2
+
+
+def in_full(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
+    """Each transaction of a source with its changes counted one by one, newest first."""
+    rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
+    found = []
+    for row in rows:
+        info = browsing.transaction(app, row.transaction.id)
+        counted = Counter(change.kind for change in info.changes)
+        assert info.counts == {kind: counted[kind] for kind in ChangeKind}
+        found.append((row.transaction.id, info.counts))
+    return found
+
+
+def in_list(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
+    rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
+    assert not any(row.changes for row in rows)
+    return [(row.transaction.id, row.counts) for row in rows]
+
+
+def test_counts_of_a_mirror(mirrored: App, cran: FakeCran) -> None:
+    """The first sync of a mirror, and a later one that archives and removes: a list counts what each one lists."""
+    for number, version in enumerate(("1.0", "1.1", "2.0")):
+        cran.add("alpha", version, make_source_package("alpha", version), NOON - timedelta(days=20 - number))
+        cran.add("beta", version, make_source_package("beta", version), NOON - timedelta(days=20 - number))
+    cran.publish()
+    sync(mirrored)
+    assert [sum(counts.values()) for _, counts in in_list(mirrored, "cran")] == [2, 2, 2]
+    assert in_list(mirrored, "cran") == in_full(mirrored, "cran")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_counts_of_anything(app: App, seed: int) -> None:
+    """Whatever transactions do to the files of three packages, the database counts as `describe` does.
+
+    A package has at most one current file, as everywhere; versions may have several files one after the other.
+    """
+    chance = random.Random(seed)
+    infos = [sources.create_source(app, name, type_=SourceType.LOCAL)[0] for name in ("one", "two")]
+    states: dict[int, dict[int, FileStatus]] = {info.source.id: {} for info in infos}
+    known: dict[int, tuple[str, str]] = {}
+    for _ in range(60):
+        source = chance.choice(infos).source
+        with app.db.write() as connection:
+            at = db_transactions.add(
+                connection, time=NOON, day=NOON.date(), actor="test", message="", source_id=source.id
+            )
+            before, after = states[source.id], turn(chance, states[source.id], known, new := [])
+            rows = [
+                File(
+                    id_,
+                    source.id,
+                    PackageName(known[id_][0]),
+                    known[id_][1],
+                    "x",
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                    None,
+                )
+                for id_ in new
+            ]
+            db_files.add(connection, rows)
+            db_files.hide(connection, [(id_, at) for id_ in before if before[id_] is not after.get(id_)])
+            begun = [(id_, status) for id_, status in after.items() if before.get(id_) is not status]
+            db_files.show(connection, [(id_, source.id, status, at, TransactionId(FOREVER)) for id_, status in begun])
+            states[source.id] = after
+    for name in ("one", "two"):
+        assert in_list(app, name) == in_full(app, name)
+    assert all(any(counts[kind] for name in ("one", "two") for _, counts in in_list(app, name)) for kind in ChangeKind)
+
+
+def turn(
+    chance: random.Random, before: dict[int, FileStatus], known: dict[int, tuple[str, str]], new: list[int]
+) -> dict[int, FileStatus]:
+    """Another state of a source: for some packages every file gets a new fate, and there may be new files."""
+    after = dict(before)
+    for package in chance.sample(("a", "b", "c"), chance.randint(0, 3)):
+        mine = [id_ for id_ in before if known[id_][0] == package]
+        taken = set()
+        for _ in range(chance.randint(0, 2)):
+            id_ = len(known) + 1
+            known[id_] = (package, chance.choice(("1.0", "1.1", "2.0")))
+            new.append(id_)
+            mine.append(id_)
+        chance.shuffle(mine)
+        for number, id_ in enumerate(mine):
+            fate = chance.choice((CURRENT, ARCHIVED) if number == 0 else (ARCHIVED, ARCHIVED, None))
+            after.pop(id_, None)
+            if fate is not None and known[id_] not in taken:
+                taken.add(known[id_])
+                after[id_] = fate
+    return after
