@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from entrepot import __version__
 from entrepot.core.errors import InvalidSettings
@@ -16,6 +16,7 @@ from entrepot.flights import Flights
 from entrepot.settings import Settings, describe
 from entrepot.storage import Storage
 
+GRACE = timedelta(minutes=1)
 Clock = Callable[[], datetime]
 
 
@@ -36,8 +37,12 @@ class App:
     clock: Clock
 
     def today(self) -> date:
-        """The UTC day now."""
-        return self.clock().date()
+        """The UTC day that is not over yet, for what asks whether a day is closed.
+
+        A day counts as over a minute late: by then whatever took its time before midnight is recorded, and the clocks
+        of several nodes agree that it is past.
+        """
+        return (self.clock() - GRACE).date()
 
     def close(self) -> None:
         self.flights.close()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -139,11 +139,11 @@ class Settings(_Section):
 
     @property
     def database_url(self) -> str:
-        return self.database.url or f"sqlite:///{self.server.data_dir / 'entrepot.db'}"
+        return self.database.url or f"sqlite:///{quote(str(self.server.data_dir / 'entrepot.db'))}"
 
     @property
     def storage_url(self) -> str:
-        return self.storage.url or f"file://{self.server.data_dir / 'files'}"
+        return self.storage.url or (self.server.data_dir / "files").as_uri()
 
 
 def load_settings(config: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -220,7 +220,7 @@ def _explain(error: ValidationError, file: Path | None) -> InvalidSettings:
     if fault["type"] == "extra_forbidden":
         return InvalidSettings(f"unknown setting {key}", hint=_allowed(where), key=key, file=str(file or ""))
     allowed = str(fault["msg"]).removeprefix("Value error, ")
-    value = fault["input"]
+    value = shown(fault["input"]) if isinstance(fault["input"], str) else fault["input"]
     return InvalidSettings(
         f"bad value for {key}: {value!r}; allowed: {allowed}", hint=_allowed(where), key=key, file=str(file or "")
     )

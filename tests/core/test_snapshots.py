@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrepot.core.errors import SnapshotNotFound
+from entrepot.core.errors import NeverSynced, SnapshotNotFound
 from entrepot.core.model import FOREVER, Source, SourceType, Subscription, TransactionId
 from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, parse_snapshot, resolve, servable_days
 
@@ -86,7 +86,7 @@ class World:
         for text in [*map(str, range(1, self.newest() + 1)), *(day.isoformat() for day in days)]:
             try:
                 found[text] = self.resolve(text)
-            except SnapshotNotFound:
+            except (SnapshotNotFound, NeverSynced):
                 continue
         return found
 
@@ -122,7 +122,7 @@ def test_latest_is_the_newest_transaction_id(events: list[tuple[str, object]]) -
         latest = world.resolve("latest")
         try:
             assert world.resolve(str(world.newest())) == latest
-        except SnapshotNotFound:
+        except (SnapshotNotFound, NeverSynced):
             assert not any(cut.upto for cut in latest)
 
 
@@ -188,7 +188,7 @@ def test_an_unsynced_mirror_makes_dates_wait() -> None:
     world.subscribe([2, 1])
     world.add(2)
     world.wait(48)
-    with pytest.raises(SnapshotNotFound, match="source source1 was never synced"):
+    with pytest.raises(NeverSynced, match="source source1 was never synced"):
         world.resolve("2024-03-01")
 
 

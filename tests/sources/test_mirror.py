@@ -7,7 +7,7 @@ import gzip
 import random
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -308,6 +308,46 @@ def test_one_bad_entry_does_not_stop_the_rest(mirrored: App, stocked: FakeCran) 
     synced = sync(mirrored)
     assert len(synced.faults) == 2
     assert listing(mirrored) == {"alpha": "1.1", "beta": "0.5"}
+
+
+def test_what_has_no_hash_must_at_least_be_the_package(live_mirrored: Live, stocked: FakeCran) -> None:
+    """A page, or another package, in place of a file whose hash nobody tells is neither kept nor served."""
+    index = stocked.find(f"{CONTRIB}/PACKAGES")
+    assert index is not None
+    unhashed = b"".join(line for line in index.data.splitlines(True) if not line.startswith(b"MD5sum"))
+    stocked.put(f"{CONTRIB}/PACKAGES.gz", gzip.compress(unhashed))
+    stocked.fail(f"{CONTRIB}/Meta/current.rds", "404")
+    sync(live_mirrored.app)
+    right = stocked.find(f"{CONTRIB}/beta_0.5.tar.gz")
+    assert right is not None
+    for wrong in (b"<html>please log in</html>", right.data[:-20], package("gamma", "0.5")):
+        stocked.put(f"{CONTRIB}/beta_0.5.tar.gz", wrong)
+        assert live_mirrored.get("/cran/latest/src/contrib/beta_0.5.tar.gz").status == 502
+    stocked.put(f"{CONTRIB}/beta_0.5.tar.gz", right.data)
+    assert live_mirrored.get("/cran/latest/src/contrib/beta_0.5.tar.gz").data == right.data
+
+
+def test_a_clock_that_was_set_back_opens_no_closed_day(mirrored: App, stocked: FakeCran, clock: Clock) -> None:
+    """A sync whose clock is behind the last one's changes no day that was served."""
+    sync(mirrored)
+    clock.wait(days=4)
+    sync(mirrored)
+    before = listing(mirrored, "2024-03-04")
+    clock.wait(days=-3)
+    sync(mirrored)
+    clock.wait(days=4)
+    stocked.remove("beta")
+    stocked.publish()
+    sync(mirrored)
+    assert listing(mirrored, "2024-03-04") == before
+
+
+def test_the_cache_is_not_taken_for_another_database(mirrored: App, stocked: FakeCran, clock: Clock) -> None:
+    """Rendered indexes are found by what they show, not by ids that a restored database gives anew."""
+    sync(mirrored)
+    opened = serving.open_view(mirrored, "cran", "latest")
+    later = {id_: time + timedelta(seconds=1) for id_, time in opened.times.items()}
+    assert replace(opened, times=later).key != opened.key
 
 
 def test_file_upstreams(mirrored: App, stocked: FakeCran, tmp_path: Path) -> None:

@@ -196,6 +196,20 @@ def test_a_date_names_the_range(site: Live) -> None:
     assert (again.data, again.headers["ETag"]) == (served.data, served.headers["ETag"])
 
 
+@pytest.mark.parametrize("end", ["delete", "rename"])
+def test_a_name_given_anew_does_not_answer_for_the_old_one(site: Live, end: str) -> None:
+    """The URLs of a repository that was deleted or renamed are not answered by a later one of its name."""
+    if end == "delete":
+        site.api("DELETE", "/repos/mine")
+    else:
+        assert site.api("PATCH", "/repos/mine", {"name": "ours"})[0] == 200
+        assert site.get("/ours/4/src/contrib/PACKAGES").status == 200
+    site.api("POST", "/repos", {"name": "mine"})
+    site.api("POST", "/repos/mine/sources", {"source": "internal"})
+    assert site.get("/mine/latest/src/contrib/PACKAGES").status == 200
+    assert site.get("/mine/4/src/contrib/PACKAGES").status == 404
+
+
 def test_the_root_of_a_repository_answers(site: Live) -> None:
     """renv reads the root of a repository's URL."""
     for path in ("/mine", "/mine/", "/mine/latest", "/mine/latest/", "/mine/4"):

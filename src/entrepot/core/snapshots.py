@@ -17,7 +17,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import Protocol
 
-from entrepot.core.errors import SnapshotNotFound
+from entrepot.core.errors import EntrepotError, NeverSynced, SnapshotNotFound
 from entrepot.core.model import FOREVER, Source, Subscription, TransactionId
 
 ONE_DAY = timedelta(days=1)
@@ -99,13 +99,20 @@ def parse_snapshot(text: str) -> Snapshot:
 
 
 def resolve(
-    snapshot: Snapshot, subscriptions: Sequence[Subscription], history: History, *, today: date
+    snapshot: Snapshot,
+    subscriptions: Sequence[Subscription],
+    history: History,
+    *,
+    today: date,
+    reaches_back: bool = True,
 ) -> tuple[Cut, ...]:
     """The cuts of a repository's sources at `snapshot`, in the order of subscriptions of that snapshot.
 
     Args:
         subscriptions: all that the repository ever had.
         today: the UTC day now.
+        reaches_back: whether points before the first subscriptions can be answered; not where an earlier repository
+            had the same name, whose answers they were.
 
     Raises:
         SnapshotNotFound: the transaction or the day is outside of what can be served; the message names the range.
@@ -114,9 +121,25 @@ def resolve(
         case Latest():
             return _cuts_upto(_in_force(subscriptions, _last(subscriptions)), history.newest(), history)
         case AsOfTransaction(id=wanted):
+            _check_reach(reaches_back, snapshot, lambda start: wanted < start, subscriptions)
             return _resolve_transaction(wanted, subscriptions, history)
         case AsOfDay(day=day):
+            _check_reach(reaches_back, snapshot, lambda start: day < history.day_of(start), subscriptions)
             return _resolve_day(day, subscriptions, history, today)
+
+
+def _check_reach(
+    reaches_back: bool,
+    snapshot: Snapshot,
+    is_before: Callable[[TransactionId], bool],
+    subscriptions: Sequence[Subscription],
+) -> None:
+    starts = _starts(subscriptions)
+    if not reaches_back and (not starts or is_before(starts[0])):
+        raise SnapshotNotFound(
+            f"{snapshot} is before this repository's first subscription, and another repository had its name then",
+            hint="use a later snapshot or 'latest'",
+        )
 
 
 def closed_through(source: Source, *, today: date) -> date | None:
@@ -227,7 +250,7 @@ def _first_answering(
     return None
 
 
-def _outside(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> SnapshotNotFound:
+def _outside(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> EntrepotError:
     days = servable_days(subscriptions, history, today=today)
     if days is None:
         unsynced = [
@@ -235,7 +258,12 @@ def _outside(day: date, subscriptions: Sequence[Subscription], history: History,
             for s in _in_force(subscriptions, _last(subscriptions))
             if (source := history.source(s.source_id)).is_mirror and source.synced_from is None
         ]
-        why = f"source {', '.join(unsynced)} was never synced" if unsynced else "no day with packages is over"
+        if unsynced:
+            return NeverSynced(
+                f"{day} can't be served: source {', '.join(unsynced)} was never synced, so no date can be used yet",
+                hint="`entrepot info` shows the state of its syncs",
+            )
+        why = "no day with packages is over"
         return SnapshotNotFound(f"{day} can't be served: {why}, so no date can be used yet", day=day.isoformat())
     first, newest = days
     if day > newest and day < today:

@@ -29,8 +29,12 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one committed state."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                # Else each statement would see a state of its own.
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -91,7 +95,7 @@ def _sqlite_engine(url: str) -> Engine:
 
 def _postgres_engine(url: str) -> Engine:
     try:
-        return create_engine(_with_driver(url), pool_size=10, max_overflow=20, pool_pre_ping=True)
+        return create_engine(_with_driver(url), pool_size=20, max_overflow=80, pool_pre_ping=True)
     except ArgumentError as error:
         raise InvalidSettings(
             f"[database] url is not a database URL: {error}", hint="postgresql://user:password@host/database"

@@ -47,6 +47,12 @@ def named(connection: Connection, name: str) -> Repository | None:
     return _repository(row) if row else None
 
 
+def had_owner(connection: Connection, name: str) -> bool:
+    """Whether a repository that was deleted or renamed had this name."""
+    query = select(repositories.c.id).where(repositories.c.name == name, repositories.c.deleted.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def live(connection: Connection) -> list[Repository]:
     query = select(repositories).where(repositories.c.deleted.is_(None)).order_by(repositories.c.id)
     return [_repository(row) for row in connection.execute(query).mappings()]

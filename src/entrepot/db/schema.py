@@ -106,13 +106,6 @@ transactions = Table(
     Index("ix_transactions_repository", "repository_id", "id"),
 )
 
-calendar = Table(
-    "calendar",
-    metadata,
-    Column("id", SmallInteger, primary_key=True, autoincrement=False, comment="always 1"),
-    Column("served_through", Date, nullable=False, comment="newest day that was ever asked for"),
-)
-
 subscriptions = Table(
     "subscriptions",
     metadata,

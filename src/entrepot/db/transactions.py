@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select
 
 from entrepot.core.model import Source, Transaction, TransactionId
-from entrepot.core.snapshots import ONE_DAY
 from entrepot.db import sources as db_sources
 from entrepot.db.engine import chunks
-from entrepot.db.schema import calendar, transactions
+from entrepot.db.schema import transactions
 
 
 def newest(connection: Connection) -> TransactionId:
@@ -77,27 +76,7 @@ def day_for_repository(connection: Connection, repository_id: int, today: date) 
 
 def _not_before(connection: Connection, whose: ColumnElement[bool], today: date) -> date:
     last: date | None = connection.execute(select(func.max(transactions.c.day)).where(whose)).scalar()
-    served = served_through(connection)
-    return max(today, last or today, served + ONE_DAY if served else today)
-
-
-def served_through(connection: Connection) -> date | None:
-    """The newest day that was ever asked for; None if no day was."""
-    day: date | None = connection.execute(select(calendar.c.served_through)).scalar()
-    return day
-
-
-def serve_through(connection: Connection, day: date) -> None:
-    """From now on no change to a source of our own belongs to `day` or one before. Only inside `Database.write`.
-
-    Writers take their turn, so what took its time before midnight is recorded by now; and a clock that runs late or is
-    set back can't add to a day that was served.
-    """
-    served = served_through(connection)
-    if served is None:
-        connection.execute(insert(calendar).values(id=1, served_through=day))
-    elif served < day:
-        connection.execute(update(calendar).values(served_through=day))
+    return max(today, last or today)
 
 
 def get(connection: Connection, id_: int) -> Transaction | None:
@@ -131,6 +110,12 @@ def days_with_changes(connection: Connection, source_ids: Iterable[int], through
         .order_by(transactions.c.day)
     )
     return [(day, id_) for day, id_ in connection.execute(query)]
+
+
+def times(connection: Connection, ids: Iterable[TransactionId]) -> dict[TransactionId, datetime]:
+    """When each of these was recorded."""
+    query = select(transactions.c.id, transactions.c.time).where(transactions.c.id.in_(set(ids)))
+    return {TransactionId(row.id): row.time for row in connection.execute(query)}
 
 
 def newest_of(connection: Connection, *, source_id: int | None = None, repository_id: int | None = None) -> int | None:

@@ -54,13 +54,16 @@ class Runner:
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         self._job: int | None = None
+        self._takes_all = schedules or is_alone
+        self._wanted: set[int] = set()
 
     def start(self) -> None:
         self._thread.start()
         self._beating.start()
 
-    def wake(self) -> None:
-        """There is a new job."""
+    def wake(self, job: int) -> None:
+        """There is a new job. A runner that is not the folder's server's does those alone that it was woken for."""
+        self._wanted.add(job)
         self._wake.set()
 
     def stop(self, *, wait: float = 10) -> None:
@@ -95,6 +98,8 @@ class Runner:
         with self._app.db.write() as connection:
             for job in db_jobs.active(connection):
                 silent = job.heartbeat is None or now - job.heartbeat > DEAD_AFTER
+                if not self._takes_all and job.id not in self._wanted:
+                    continue
                 if job.state == "queued" or self._orphans or silent:
                     db_jobs.change(
                         connection,

@@ -14,7 +14,7 @@ from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind, describe
 from entrepot.core.errors import NotFound, PackageNotFound
 from entrepot.core.model import File, FileStatus, Listed, PackageName, Transaction, TransactionId
-from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, servable_days
+from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, parse_snapshot, servable_days
 from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
@@ -22,7 +22,7 @@ from entrepot.db import transactions as db_transactions
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import dcf, dependencies, versions
 from entrepot.ecosystems.r.dependencies import Dependency
-from entrepot.operations.serving import DatabaseView, open_view, snapshot_of
+from entrepot.operations.serving import DatabaseView, open_view
 
 PackageSort = Literal["name", "version", "package_date", "package_size"]
 
@@ -106,7 +106,7 @@ def open_repository(app: App, repo: str, snapshot: str) -> Opened:
 
 def open_source(app: App, source: str, snapshot: str) -> Opened:
     """One source at a snapshot, as a repository of it alone would show it."""
-    wanted = snapshot_of(app, snapshot)
+    wanted = parse_snapshot(snapshot)
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
         history = DatabaseHistory(connection)

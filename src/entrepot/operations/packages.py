@@ -270,7 +270,7 @@ class _Adding:
         new = self._file(item)
         others = {id_: file for id_, file in mine.items() if file.version != item.version}
         highest = max((versions.version_key(file.version) for file in others.values()), default=None)
-        is_highest = highest is None or versions.version_key(item.version) > highest
+        is_highest = highest is None or versions.version_key(item.version) >= highest
         if is_highest:
             for id_ in others:
                 self.state.rows[id_] = FileStatus.ARCHIVED

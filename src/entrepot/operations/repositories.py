@@ -65,6 +65,12 @@ def edit_repository(app: App, repo: str, *, name: str | None = None, description
             name=name or repository.name,
             description=repository.description if description is None else description,
         )
+        if name is not None and name != repository.name:
+            # The old name keeps its past: what its URLs answered was this repository's, and no later one's.
+            former = db_repositories.add(
+                connection, name=repository.name, type_=repository.type, description="", now=app.clock()
+            )
+            db_repositories.mark_deleted(connection, former, app.clock())
         return _info(connection, db_repositories.get(connection, repository.id))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,8 +13,8 @@ from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, View
 from entrepot.core.compose import compose
 from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Repository, RepositoryType
-from entrepot.core.snapshots import AsOfDay, Cut, Latest, Snapshot, parse_snapshot, resolve
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Repository, RepositoryType, TransactionId
+from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
 from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
@@ -50,13 +50,21 @@ class OpenView:
     cuts: tuple[Cut, ...]
     is_fixed: bool
     changed: datetime | None
+    times: Mapping[TransactionId, datetime]
     filled: int
     view: DatabaseView
 
     @property
     def key(self) -> str:
-        """Names what the view shows: two snapshots with one key have the same answers."""
-        return f"{self.repository.type.value}:" + ",".join(f"{cut.source_id}@{cut.upto}" for cut in self.cuts)
+        """Names what the view shows: two snapshots with one key have the same answers.
+
+        The times are in it because the cache outlives the database: after a backup was restored, ids are given anew.
+        """
+        cuts = (
+            f"{cut.source_id}@{cut.upto}@{self.times[cut.upto].timestamp() if cut.upto in self.times else 0}"
+            for cut in self.cuts
+        )
+        return f"{self.repository.type.value}:" + ",".join(cuts)
 
 
 class DatabaseView:
@@ -118,43 +126,34 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
     Raises:
         RepositoryNotFound, SnapshotNotFound
     """
-    wanted = snapshot_of(app, snapshot)
+    wanted = parse_snapshot(snapshot)
     with app.db.read() as connection:
         repository = db_repositories.named(connection, repo)
         if repository is None:
             raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
         subscriptions = db_repositories.all_subscriptions(connection, repository.id)
         history = DatabaseHistory(connection)
-        cuts = resolve(wanted, subscriptions, history, today=app.today())
+        cuts = resolve(
+            wanted,
+            subscriptions,
+            history,
+            today=app.today(),
+            reaches_back=not db_repositories.had_owner(connection, repository.name),
+        )
         if isinstance(wanted, Latest):
             _check_any_synced(connection, repository, cuts)
-        newest = db_transactions.get(connection, max((cut.upto for cut in cuts), default=0))
+        times = db_transactions.times(connection, [cut.upto for cut in cuts])
         mirrors = (db_sources.mirror_state(connection, cut.source_id) for cut in cuts)
         filled = sum(mirror.filled for mirror in mirrors if mirror is not None)
     return OpenView(
         repository,
         cuts,
         is_fixed=not isinstance(wanted, Latest),
-        changed=newest.time if newest else None,
+        changed=max(times.values(), default=None),
+        times=times,
         filled=filled,
         view=DatabaseView(app, cuts),
     )
-
-
-def snapshot_of(app: App, text: str) -> Snapshot:
-    """A snapshot as it stands in a URL. A past day is sealed before it is looked at, so that its answer can't change.
-
-    Raises:
-        SnapshotNotFound: it is none.
-    """
-    wanted = parse_snapshot(text)
-    if isinstance(wanted, AsOfDay) and wanted.day < app.today():
-        with app.db.read() as connection:
-            served = db_transactions.served_through(connection)
-        if served is None or served < wanted.day:
-            with app.db.write() as connection:
-                db_transactions.serve_through(connection, wanted.day)
-    return wanted
 
 
 def _check_any_synced(connection: Connection, repository: Repository, cuts: Sequence[Cut]) -> None:

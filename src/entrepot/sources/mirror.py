@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
-from entrepot.core.errors import EntrepotError, SyncRunning, UpstreamInvalid, UpstreamLacksFile
+from entrepot.core.errors import EntrepotError, Invalid, SyncRunning, UpstreamInvalid, UpstreamLacksFile
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
-from entrepot.ecosystems.r import packages, paths, tarball, upstream
+from entrepot.ecosystems.r import gzips, packages, paths, tarball, upstream
 from entrepot.fetch import Fetched
 from entrepot.flights import Flight, Sink
 from entrepot.storage import Key
@@ -66,7 +66,8 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
         UpstreamUnavailable: upstream does not answer; worth trying again.
         UpstreamInvalid: upstream's index can't be used; nothing was changed.
     """
-    began = app.clock()
+    # A clock that was set back must not open days again that were closed.
+    began = max(app.clock(), source.synced_from or app.clock())
     url = app.settings.cran.upstream
     with app.db.read() as connection:
         state = db_sources.mirror_state(connection, source.id)
@@ -84,7 +85,8 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
     inventory = upstream.inventory(documents["index"], archive=documents.get(ARCHIVE), current=documents.get(CURRENT))
     had = sum(row.status is FileStatus.CURRENT for row in known)
     has = sum(found.status is FileStatus.CURRENT for found in inventory.found)
-    _check_size(had, has, url, force=force)
+    _check_size(had, has, url, "packages", force=force)
+    _check_size(len(known), len(inventory.found), url, "versions", force=force or ARCHIVE not in documents)
     report("comparing", 0, 0)
     first_open = source.synced_from.date() if source.synced_from else None
     todo = plan(
@@ -161,10 +163,10 @@ def _check_complete(bodies: Documents, validators: Validators, url: str) -> None
         )
 
 
-def _check_size(had: int, has: int, url: str, *, force: bool) -> None:
+def _check_size(had: int, has: int, url: str, what: str, *, force: bool) -> None:
     if not force and had >= SMALL and has < had * LOST_HALF:
         raise UpstreamInvalid(
-            f"the index of {shown(url)} has {has} packages instead of {had}; nothing was changed",
+            f"the index of {shown(url)} has {has} {what} instead of {had}; nothing was changed",
             hint="if that is right, `entrepot sync --force` accepts it",
             had=had,
             has=has,
@@ -283,10 +285,30 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
     if got is None:
         assert lacks is not None
         raise lacks
+    if file.md5 is None and file.sha256 is None:
+        _check_is_package(file, sink)
     sink.verified()
     sha256 = Sha256(got.sha256)
     app.storage.put_file(Key.blob(sha256), sink.path)
     _learn(app, file, sink, size=got.size, md5=got.md5, sha256=sha256)
+
+
+def _check_is_package(file: File, sink: Sink) -> None:
+    """Where no hash is known, at least a whole gzip archive, and no other package than the one that was asked for."""
+    try:
+        with sink.path.open("rb") as stream:
+            unpacked = gzips.Reader(stream, limit=FILE_LIMIT)
+            while unpacked.read(1024 * 1024):
+                pass
+    except Invalid as error:
+        raise UpstreamInvalid(f"what upstream sent as {file.name} is no source package: {error}") from error
+    try:
+        with sink.path.open("rb") as stream:
+            says = tarball.describe(stream)[0].get("Package", file.package)
+    except EntrepotError:
+        return  # as old as CRAN's oldest, perhaps: R may make something of it
+    if says != file.package:
+        raise UpstreamInvalid(f"what upstream sent as {file.name} is a package named {says[:60]!r}")
 
 
 def _copy(app: App, sha256: Sha256, sink: Sink) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import socket
 import threading
@@ -51,8 +52,9 @@ def alone(data_dir: Path) -> Iterator[None]:
             except BlockingIOError:
                 if _is_served(data_dir) or time.monotonic() > until:
                     raise ServerRunning(
-                        f"another Entrepot uses the data folder {data_dir}",
-                        hint="stop it, or give this one a [server] data_dir of its own",
+                        f"another Entrepot uses the data folder {data_dir}"
+                        + ("" if _is_served(data_dir) else ": a command is at work on it"),
+                        hint="stop it or let it end, or give this one a [server] data_dir of its own",
                     ) from None
                 time.sleep(0.1)
         (data_dir / WHERE).unlink(missing_ok=True)
@@ -120,13 +122,16 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
         def capture_signals(self) -> Iterator[None]:
             yield
 
+    # What goes wrong is told by the API's answer; there is no log for a traceback to go to.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    logging.getLogger("entrepot").addHandler(logging.NullHandler())
     app = open_app(settings)
     runner = Runner(app, is_alone=False, schedules=False)
     listener = socket.create_server(("127.0.0.1", 0))
     try:
         ensure_defaults(app)
         site = make_site(Context(app, runner, token))
-        server = Quiet(uvicorn.Config(site, log_config=None, lifespan="off", access_log=False))
+        server = Quiet(uvicorn.Config(site, log_config=None, lifespan="off", ws="none", access_log=False))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()
         thread.start()

@@ -56,6 +56,7 @@ def serve(settings: Settings) -> None:
                     log_config=None,
                     access_log=False,
                     lifespan="off",
+                    ws="none",
                     server_header=False,
                     backlog=BACKLOG,
                     timeout_keep_alive=KEEP_ALIVE,

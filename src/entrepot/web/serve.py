@@ -313,7 +313,14 @@ def _parse_range(header: str, size: int) -> tuple[int, int] | None:
     """
     unit, _, ranges = header.partition("=")
     first, dash, last = ranges.strip().partition("-")
-    if unit.strip() != "bytes" or not dash or "," in ranges or not (first + last).isdigit() or len(header) > 60:
+    if (
+        unit.strip() != "bytes"
+        or not dash
+        or "," in ranges
+        or not (first + last).isdecimal()
+        or not ranges.isascii()
+        or len(header) > 60
+    ):
         return None
     if first:
         start, end = int(first), min(int(last) + 1, size) if last else size

@@ -72,11 +72,12 @@ class Guard:
 
         try:
             actor_of(headers.get("authorization"), self._token)
-            if int(headers.get("content-length", "0") or 0) > limit:
+            length = headers.get("content-length", "0")
+            if not (length.isascii() and length.isdigit()):
+                raise Invalid("Content-Length is not a number")
+            if int(length) > limit:
                 raise _too_large(limit)
             await self._app(scope, bounded, checked)
-        except ValueError:
-            await JSONResponse(Invalid("Content-Length is not a number").as_json(), 422)(scope, receive, send)
         except EntrepotError as error:
             await _answer(error)(scope, receive, send)
 

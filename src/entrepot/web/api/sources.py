@@ -144,7 +144,7 @@ def source_transactions(
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
 def sync_source(context: ContextDep, _: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
     job = syncing.request_sync(context.app, source, force=body.force)
-    context.runner.wake()
+    context.runner.wake(job.id)
     return schemas.JobShape.of(job, _name(context.app, source))
 
 

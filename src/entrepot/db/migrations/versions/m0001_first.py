@@ -11,12 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "calendar",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False, comment="always 1"),
-        sa.Column("served_through", sa.Date(), nullable=False, comment="newest day that was ever asked for"),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_calendar")),
-    )
-    op.create_table(
         "repositories",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
