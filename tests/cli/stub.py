@@ -35,7 +35,11 @@ from entrepot.core.errors import (
 TOKEN = "the-token"
 HINT = "choose another name, or use --succeed-on-existing"
 TIME = "2026-07-01T10:00:00Z"
-MIRRORS = {"cran": "https://cran.r-project.org", "pypi": "https://pypi.example.org", "bioconductor": "https://bioconductor.org"}
+MIRRORS = {
+    "cran": "https://cran.r-project.org",
+    "pypi": "https://pypi.example.org",
+    "bioconductor": "https://bioconductor.org",
+}
 REPOSITORY_TYPES = {"r": "R", "bioconductor": "Bioconductor", "python": "Python"}
 
 
