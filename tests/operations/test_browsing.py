@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from entrepot.app import App
 from entrepot.core.changes import ChangeKind
-from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType, TransactionId
+from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import transactions as db_transactions
@@ -124,6 +124,40 @@ def test_a_page_of_titles_is_one_statement(app: App, tmp_path: Path) -> None:
     assert found[2] == found[10] == 2
 
 
+def bare_file(
+    id_: int, source_id: int, package: str, version: str, *, size: int | None = None, published: datetime | None = None
+) -> File:
+    """A file of which hardly anything is known."""
+    return File(id_, source_id, PackageName(package), version, "x", size, None, None, None, published, None)
+
+
+def test_what_is_not_known_sorts_first(app: App) -> None:
+    """A package whose size or date nobody knows is before all others, and backwards the last one."""
+    source = sources.create_source(app, "one", type_=SourceType.LOCAL)[0].source
+    known: list[tuple[str, int | None, datetime | None]] = [
+        ("a", 0, NOON),
+        ("b", None, None),
+        ("c", 5, datetime(1960, 1, 1, tzinfo=UTC)),
+    ]
+    with app.db.write() as connection:
+        at = db_transactions.add(connection, time=NOON, day=NOON.date(), actor="test", message="", source_id=source.id)
+        files = [
+            bare_file(n, source.id, name, "1.0", size=size, published=date)
+            for n, (name, size, date) in enumerate(known, 1)
+        ]
+        db_files.add(connection, files)
+        db_files.show(connection, [(file.id, source.id, CURRENT, at, FOREVER) for file in files])
+    orders: dict[browsing.PackageSort, tuple[str, str]] = {
+        "package_size": ("bac", "cab"),
+        "package_date": ("bca", "acb"),
+    }
+    for sort, wanted in orders.items():
+        for descending in (False, True):
+            opened = browsing.open_source(app, "one", "latest")
+            rows, _ = browsing.list_packages(app, opened, sort=sort, descending=descending, page=browsing.Page())
+            assert "".join(row.listed.file.package for row in rows) == wanted[descending]
+
+
 def in_full(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
     """Each transaction of a source with its changes counted one by one, newest first."""
     rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
@@ -170,26 +204,10 @@ def test_counts_of_anything(app: App, seed: int) -> None:
                 connection, time=NOON, day=NOON.date(), actor="test", message="", source_id=source.id
             )
             before, after = states[source.id], turn(chance, states[source.id], known, new := [])
-            rows = [
-                File(
-                    id_,
-                    source.id,
-                    PackageName(known[id_][0]),
-                    known[id_][1],
-                    "x",
-                    None,
-                    None,
-                    None,
-                    None,
-                    None,
-                    None,
-                )
-                for id_ in new
-            ]
-            db_files.add(connection, rows)
+            db_files.add(connection, [bare_file(id_, source.id, *known[id_]) for id_ in new])
             db_files.hide(connection, [(id_, at) for id_ in before if before[id_] is not after.get(id_)])
             begun = [(id_, status) for id_, status in after.items() if before.get(id_) is not status]
-            db_files.show(connection, [(id_, source.id, status, at, TransactionId(FOREVER)) for id_, status in begun])
+            db_files.show(connection, [(id_, source.id, status, at, FOREVER) for id_, status in begun])
             states[source.id] = after
     for name in ("one", "two"):
         assert in_list(app, name) == in_full(app, name)

@@ -162,7 +162,7 @@ class World:
             history = DatabaseHistory(connection)
             days = [(today - timedelta(n)).isoformat() for n in range(-1, 25)]
             for text in [*map(str, range(1, history.newest() + 1)), *days]:
-                with suppress(SnapshotNotFound):
+                with suppress(SnapshotNotFound, NeverSynced):
                     found[text] = resolve(parse_snapshot(text), subscriptions, history, today=today)
         return found
 

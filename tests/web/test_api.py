@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -167,19 +166,6 @@ def test_packages_are_sorted(site: Live, place: str) -> None:
         "_sort=package_date&_limit=2&_page=2": "bb",
     }
     assert {query: " ".join(names(site, f"{place}/packages?{query}")) for query in wanted} == wanted
-
-
-def test_what_is_not_known_of_a_mirrors_file_comes_first(live_mirrored: Live, cran: FakeCran) -> None:
-    """A package without a date is before all that have one, and the last one backwards."""
-    cran.add("aa", "1.0", make_source_package("aa", "1.0"), datetime(2024, 2, 1, tzinfo=UTC))
-    cran.add("bb", "1.0", make_source_package("bb", "1.0"))
-    cran.publish()
-    sync(live_mirrored.app)
-    dates = [row["package_date"] for row in live_mirrored.api("GET", "/repos/cran/packages?_sort=package_date")[1]]
-    assert dates == sorted(dates, key=lambda date: date or "")
-    assert names(live_mirrored, "/repos/cran/packages?_sort=package_date&_order=desc&_limit=1") != []
-    (_, rows) = live_mirrored.api("GET", "/repos/cran/packages")
-    assert [(row["name"], row["title"]) for row in rows] == [("aa", None), ("bb", None)]
 
 
 def test_short_lists_are_whole_or_paged(site: Live) -> None:
@@ -373,6 +359,13 @@ def test_too_many_files_at_once(site: Live) -> None:
     status, error = site.upload("internal", *[(f"p{n}_1.0.tar.gz", b"x") for n in range(1001)])
     assert (status, sorted(error)) == (400, ["code", "error", "hint", "payload"])
     assert "1000" in error["error"]
+
+
+def test_a_method_that_a_path_does_not_take(site: Live) -> None:
+    """405 in the shape of all errors, with the methods that it does take."""
+    headers = {"Authorization": f"Bearer {site.token}"}
+    answer = site.pool.request("PUT", f"{site.address}/__api__/status", headers=headers, json={})
+    assert (answer.status, answer.json()["code"], answer.headers["Allow"]) == (405, "method-not-allowed", "GET")
 
 
 def test_ping(site: Live) -> None:
