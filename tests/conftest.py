@@ -12,6 +12,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -207,15 +208,21 @@ def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
     return Settings.model_validate(values)
 
 
-@pytest.fixture
-def app(settings: Settings, clock: Clock) -> Iterator[App]:
-    """A new installation, opened, with its defaults."""
+@contextmanager
+def _installed(settings: Settings, clock: Clock) -> Iterator[App]:
     opened = open_app(settings, clock)
     try:
         ensure_defaults(opened)
         yield opened
     finally:
         opened.close()
+
+
+@pytest.fixture
+def app(settings: Settings, clock: Clock) -> Iterator[App]:
+    """A new installation, opened, with its defaults."""
+    with _installed(settings, clock) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -236,12 +243,8 @@ def cran() -> Iterator[FakeCran]:
 def mirrored(settings: Settings, cran: FakeCran, clock: Clock) -> Iterator[App]:
     """An installation whose source `cran` mirrors the fixture `cran`; not synced yet."""
     upstream = settings.cran.model_copy(update={"upstream": cran.url})
-    opened = open_app(settings.model_copy(update={"cran": upstream}), clock)
-    try:
-        ensure_defaults(opened)
+    with _installed(settings.model_copy(update={"cran": upstream}), clock) as opened:
         yield opened
-    finally:
-        opened.close()
 
 
 @pytest.fixture

@@ -27,14 +27,6 @@ class RepositoryType(StrEnum):
     PYTHON = "python"
 
 
-class Ecosystem(StrEnum):
-    """Protocol and formats of a source's files."""
-
-    CRAN = "cran"
-    BIOCONDUCTOR = "bioconductor"
-    PYPI = "pypi"
-
-
 class SourceType(StrEnum):
     CRAN = "cran"
     CRAN_SNAPSHOT = "cran-snapshot"

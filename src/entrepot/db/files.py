@@ -125,11 +125,6 @@ def get(connection: Connection, file_id: int) -> File | None:
     return _file(row) if row else None
 
 
-def with_hash(connection: Connection, sha256: str, limit: int = 1) -> list[int]:
-    """Ids of files with these bytes."""
-    return list(connection.execute(select(files.c.id).where(files.c.sha256 == sha256).limit(limit)).scalars())
-
-
 def learn(connection: Connection, file_id: int, **facts: Any) -> None:
     """Fill in facts about a file that nobody knew when it was listed: sha256, sha256_since, size, md5, fields."""
     if facts:
@@ -252,17 +247,6 @@ def _moves(ids: list[int]) -> Subquery:
 
 def _total(number: ColumnElement[Any], where: ColumnElement[bool]) -> ColumnElement[Any]:
     return func.sum(case((where, number), else_=0))
-
-
-def history(connection: Connection, source_id: int, package: PackageName) -> list[tuple[str, FileStatus, int, int]]:
-    """(version, status, since, until) of all that a source ever showed of a package, oldest first."""
-    query = (
-        select(files.c.version, visibility.c.status, visibility.c.since, visibility.c.until)
-        .join(files, files.c.id == visibility.c.file_id)
-        .where(files.c.source_id == source_id, files.c.package == package)
-        .order_by(visibility.c.since)
-    )
-    return [(version, STATUSES[status], since, until) for version, status, since, until in connection.execute(query)]
 
 
 def _at(cut: Cut, query: Select[Any]) -> Select[Any]:

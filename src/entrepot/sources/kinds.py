@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from entrepot.app import App
-from entrepot.core.model import Ecosystem, File, Listed, Source, SourceType
+from entrepot.core.model import File, Listed, Source, SourceType
 from entrepot.flights import Flight
 from entrepot.sources import mirror
 from entrepot.sources.mirror import Report, Synced
@@ -21,12 +21,10 @@ class Refresh(Protocol):
 class Kind:
     """What a type of source can do.
 
-    `label` is its name in messages; `refresh` brings a mirror up to date; `fetch_file` gets a listed file that is not
+    `refresh` brings a mirror up to date; `fetch_file` gets a listed file that is not
     in the store yet. Sources of our own have neither, and `takes_files` if files are given to them.
     """
 
-    label: str
-    ecosystem: Ecosystem
     is_predefined: bool = False
     takes_files: bool = False
     refresh: Refresh | None = None
@@ -34,8 +32,6 @@ class Kind:
 
 
 KINDS: dict[SourceType, Kind] = {
-    SourceType.CRAN: Kind(
-        "CRAN", Ecosystem.CRAN, is_predefined=True, refresh=mirror.refresh, fetch_file=mirror.fetch_file
-    ),
-    SourceType.LOCAL: Kind("Local", Ecosystem.CRAN, takes_files=True),
+    SourceType.CRAN: Kind(is_predefined=True, refresh=mirror.refresh, fetch_file=mirror.fetch_file),
+    SourceType.LOCAL: Kind(takes_files=True),
 }
