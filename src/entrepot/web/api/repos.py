@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from operator import attrgetter
 from typing import Annotated, Literal, TypeVar
 
-from fastapi import APIRouter, Query, Response, status
+from fastapi import APIRouter, Depends, Query, Response, status
 
+from entrepot.app import App
 from entrepot.core.errors import Invalid
 from entrepot.operations import browsing, repositories, sources, syncing
 from entrepot.web.api import schemas
@@ -77,23 +79,41 @@ def unsubscribe(app: AppDep, actor: Actor, repo: str, source: str) -> schemas.Re
     return schemas.Repository.of(repositories.unsubscribe(app, repo, source, actor=actor))
 
 
+@dataclass(frozen=True, slots=True)
+class WantedPackages:
+    """Which packages of a list are asked for; the same for repositories and sources."""
+
+    page: PageDep
+    ascending: Ascending
+    name: str | None = None
+    name_like: str | None = None
+    _sort: PackageSort = "name"
+
+    def page_of(self, app: App, opened: browsing.Opened, response: Response) -> list[schemas.Package]:
+        rows, total = browsing.list_packages(
+            app,
+            opened,
+            name=self.name,
+            name_like=self.name_like,
+            sort=self._sort,
+            descending=self.ascending is False,
+            page=self.page,
+        )
+        return counted([schemas.Package.of(row) for row in rows], total, response)
+
+
+PackagesDep = Annotated[WantedPackages, Depends()]
+
+
 @router.get("/{repo}/packages")
 def repo_packages(
     app: AppDep,
     repo: str,
-    page: PageDep,
-    ascending: Ascending,
+    wanted: PackagesDep,
     response: Response,
     snapshot: Snapshot = "latest",
-    name: str | None = None,
-    name_like: str | None = None,
-    _sort: PackageSort = "name",
 ) -> list[schemas.Package]:
-    opened = browsing.open_repository(app, repo, snapshot)
-    rows, total = browsing.list_packages(
-        app, opened, name=name, name_like=name_like, sort=_sort, descending=ascending is False, page=page
-    )
-    return counted([schemas.Package.of(row) for row in rows], total, response)
+    return wanted.page_of(app, browsing.open_repository(app, repo, snapshot), response)
 
 
 @router.get("/{repo}/packages/{name}")

@@ -26,7 +26,7 @@ from entrepot.web.api.deps import (
     ShortPageDep,
     Snapshot,
 )
-from entrepot.web.api.repos import PackageSort, TransactionSort, counted, paged, source_shape
+from entrepot.web.api.repos import PackagesDep, TransactionSort, counted, paged, source_shape
 
 UPLOADS = "upload-"
 """What names of folders of uploads begin with, in `tmp` of the data folder."""
@@ -78,19 +78,11 @@ def delete_source(app: AppDep, _: Actor, source: str) -> None:
 def source_packages(
     app: AppDep,
     source: str,
-    page: PageDep,
-    ascending: Ascending,
+    wanted: PackagesDep,
     response: Response,
     snapshot: Snapshot = "latest",
-    name: str | None = None,
-    name_like: str | None = None,
-    _sort: PackageSort = "name",
 ) -> list[schemas.Package]:
-    opened = browsing.open_source(app, source, snapshot)
-    rows, total = browsing.list_packages(
-        app, opened, name=name, name_like=name_like, sort=_sort, descending=ascending is False, page=page
-    )
-    return counted([schemas.Package.of(row) for row in rows], total, response)
+    return wanted.page_of(app, browsing.open_source(app, source, snapshot), response)
 
 
 @router.get("/{source}/packages/{name}")
