@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text, update
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from entrepot.core.errors import InvalidSettings
+from entrepot.db.schema import catalogue
 
 _WRITERS_LOCK = 0x456E7472
 """PostgreSQL advisory lock that makes ids of transactions appear in the order of commits."""
 
 
 class Database:
-    """The catalogue's connections. `url` is a SQLAlchemy URL of SQLite or PostgreSQL (psycopg)."""
+    """The catalogue's connections. `url` is a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
+
+    `version` is the newest version of the catalogue that this process knows of: an answer that was made at this
+    version still holds. A write of this process counts at once, one of another as soon as `look` was called.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self.version = 0
+        self._lock = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -37,11 +45,14 @@ class Database:
                 yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, shows: bool = True) -> Iterator[Connection]:
         """A connection in a write transaction: committed whole on leaving, rolled back on an error.
 
         Writers wait for each other, so that an id taken as "newest + 1" is committed before a later one is given:
         what is visible at a transaction can then never change.
+
+        Args:
+            shows: whether it may change what package clients are answered; state of jobs doesn't.
         """
         with self.engine.connect() as connection:
             if self.is_sqlite:
@@ -50,6 +61,14 @@ class Database:
                 if not self.is_sqlite:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_LOCK})
                 yield connection
+                version = _grow(connection) if shows else 0
+        self._saw(version)
+
+    def look(self) -> None:
+        """Learn of what other processes wrote."""
+        with self.read() as connection:
+            version = catalogue_version(connection)
+        self._saw(version)
 
     def check(self) -> None:
         """Raises InvalidSettings if the database can't be reached."""
@@ -64,6 +83,22 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def _saw(self, version: int) -> None:
+        with self._lock:
+            self.version = max(self.version, version)
+
+
+def catalogue_version(connection: Connection) -> int:
+    """The version of the catalogue that a connection sees."""
+    version: int = connection.execute(select(catalogue.c.version)).scalar_one()
+    return version
+
+
+def _grow(connection: Connection) -> int:
+    grown = update(catalogue).values(version=catalogue.c.version + 1).returning(catalogue.c.version)
+    version: int = connection.execute(grown).scalar_one()
+    return version
 
 
 def _sqlite_engine(url: str) -> Engine:

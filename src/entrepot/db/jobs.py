@@ -32,6 +32,10 @@ class Job:
     created: datetime
     started: datetime | None
     finished: datetime | None
+    actor: str = ""
+    attempts: int = 0
+    due: datetime | None = None
+    is_cancelled: bool = False
 
 
 def add(connection: Connection, *, kind: str, payload: dict[str, Any], source_id: int | None, now: datetime) -> Job:

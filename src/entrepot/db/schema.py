@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Date,
     DateTime,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
     text,
 )
 
@@ -171,6 +173,13 @@ mirrors = Table(
     Column("next_try", UtcDateTime),
 )
 
+catalogue = Table(
+    "catalogue",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("version", BigInteger, nullable=False, comment="grows with every write that may change an answer"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -189,5 +198,19 @@ jobs = Table(
     Column("created", UtcDateTime, nullable=False),
     Column("started", UtcDateTime),
     Column("finished", UtcDateTime),
+    Column("actor", String(200), nullable=False, server_default=""),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="how often it was begun"),
+    Column("due", UtcDateTime, comment="not to be begun before, as after a failure that is tried again"),
+    Column("is_cancelled", Boolean, nullable=False, server_default=false(), comment="somebody asked for its end"),
     Index("ix_jobs_state", "state"),
+)
+
+job_lines = Table(
+    "job_lines",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("job_id", Serial, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("ix_job_lines_job", "job_id", "id"),
 )

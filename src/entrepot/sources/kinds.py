@@ -9,7 +9,7 @@ from typing import Protocol
 from entrepot.app import App
 from entrepot.core.model import File, Listed, Source, SourceType
 from entrepot.flights import Flight
-from entrepot.sources import mirror
+from entrepot.sources import downloads, mirror
 from entrepot.sources.mirror import Report, Synced
 
 
@@ -32,6 +32,6 @@ class Kind:
 
 
 KINDS: dict[SourceType, Kind] = {
-    SourceType.CRAN: Kind(is_predefined=True, refresh=mirror.refresh, fetch_file=mirror.fetch_file),
+    SourceType.CRAN: Kind(is_predefined=True, refresh=mirror.refresh, fetch_file=downloads.fetch_file),
     SourceType.LOCAL: Kind(takes_files=True),
 }

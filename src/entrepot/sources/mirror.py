@@ -1,27 +1,25 @@
-"""A mirror of an upstream CRAN: indexes by conditional requests, rows all or nothing, files on first request."""
+"""A mirror of an upstream CRAN: indexes by conditional requests, rows all or nothing."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
-from entrepot.core.errors import EntrepotError, Invalid, SyncRunning, UpstreamInvalid, UpstreamLacksFile
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
+from entrepot.core.errors import SyncRunning, UpstreamInvalid
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
-from entrepot.ecosystems.r import gzips, packages, paths, tarball, upstream
+from entrepot.ecosystems.r import upstream
 from entrepot.fetch import Fetched
-from entrepot.flights import Flight, Sink
-from entrepot.storage import Key
 
 Report = Callable[[str, int, int], None]
 """Told about progress: the step, how much of it is done and its total (0 if unknown)."""
@@ -32,7 +30,6 @@ ARCHIVE = "src/contrib/Meta/archive.rds"
 CURRENT = "src/contrib/Meta/current.rds"
 DOCUMENT_LIMIT = 256 * 1024**2
 UNPACKED_LIMIT = 1024**3
-FILE_LIMIT = 16 * 1024**3
 LOST_HALF = 0.5
 SMALL = 20
 """Below this number of packages an index may lose any share of them."""
@@ -103,18 +100,6 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
         ids = _write(connection, app, source, todo, known, message=f"synced from {shown(url)}")
         _record_success(connection, source, url=url, began=began, validators=validators)
     return _summary(ids, known, inventory.found, tuple(inventory.faults))
-
-
-def fetch_file(app: App, listed: Listed) -> Flight[File]:
-    """The one download of a listed file; it ends with the file in the store and its row telling so."""
-
-    def start(sink: Sink) -> File:
-        with app.db.read() as connection:
-            file = db_files.get(connection, listed.file.id) or listed.file
-        _download(app, replace(listed, file=file), sink)
-        return file
-
-    return app.flights.join(f"file:{listed.file.id}", start)
 
 
 def _ask(app: App, url: str, validators: Validators) -> tuple[Documents, Validators] | None:
@@ -257,93 +242,3 @@ def _summary(
         removed=len(gone - left),
         faults=faults,
     )
-
-
-def _download(app: App, listed: Listed, sink: Sink) -> None:
-    file = listed.file
-    if file.sha256 and app.storage.size(Key.blob(file.sha256)) is not None:
-        # The flight before this one ended a moment ago, or another node's did.
-        _copy(app, file.sha256, sink)
-        return
-    got = None
-    lacks: UpstreamLacksFile | None = None
-    for path in paths.upstream_paths(file.package, file.version, listed.status):
-        try:
-            got = app.fetch.download(
-                f"{app.settings.cran.upstream}/{path}",
-                sink,
-                limit=FILE_LIMIT,
-                size=file.size,
-                md5=file.md5,
-                sha256=file.sha256,
-                began=sink.expect,
-            )
-            break
-        except UpstreamLacksFile as error:
-            # It moves to the archive when a newer version comes, maybe since the last sync.
-            lacks = lacks or error
-    if got is None:
-        assert lacks is not None
-        raise lacks
-    if file.md5 is None and file.sha256 is None:
-        _check_is_package(file, sink)
-    sink.verified()
-    sha256 = Sha256(got.sha256)
-    app.storage.put_file(Key.blob(sha256), sink.path)
-    _learn(app, file, sink, size=got.size, md5=got.md5, sha256=sha256)
-
-
-def _check_is_package(file: File, sink: Sink) -> None:
-    """Where no hash is known, at least a whole gzip archive, and no other package than the one that was asked for."""
-    try:
-        with sink.path.open("rb") as stream:
-            unpacked = gzips.Reader(stream, limit=FILE_LIMIT)
-            while unpacked.read(1024 * 1024):
-                pass
-    except Invalid as error:
-        raise UpstreamInvalid(f"what upstream sent as {file.name} is no source package: {error}") from error
-    try:
-        with sink.path.open("rb") as stream:
-            says = tarball.describe(stream)[0].get("Package", file.package)
-    except EntrepotError:
-        return  # as old as CRAN's oldest, perhaps: R may make something of it
-    if says != file.package:
-        raise UpstreamInvalid(f"what upstream sent as {file.name} is a package named {says[:60]!r}")
-
-
-def _copy(app: App, sha256: Sha256, sink: Sink) -> None:
-    sink.expect(app.storage.size(Key.blob(sha256)))
-    for chunk in app.storage.stream(Key.blob(sha256)):
-        sink.write(chunk)
-    sink.verified()
-
-
-def _learn(app: App, file: File, sink: Sink, *, size: int, md5: str, sha256: Sha256) -> None:
-    """Record that the file is stored; an entry that nobody knew more of than its name gets its fields."""
-    described = _read_description(sink)
-    with app.db.write() as connection:
-        row = db_files.get(connection, file.id)
-        if row is None or row.sha256 == sha256:
-            return
-        last = db_transactions.newest_of(connection, source_id=file.source_id) or 0
-        facts: dict[str, object] = {"sha256": sha256, "sha256_since": last + 1}
-        if row.fields is None and described is not None:
-            # Only here: the size of a complete entry would add a Filesize to the indexes of old snapshots.
-            facts |= {"fields": described[0], "md5": md5, "size": size}
-            state = db_sources.mirror_state(connection, file.source_id)
-            if state is not None:
-                db_sources.update_mirror(connection, file.source_id, filled=state.filled + 1)
-        db_files.learn(connection, file.id, **facts)
-        if described is not None and db_files.description(connection, file.id) is None:
-            db_files.add_descriptions(connection, [(file.id, described[1])])
-
-
-def _read_description(sink: Sink) -> tuple[str, str] | None:
-    """(index fields, DESCRIPTION) of the downloaded file; None if it has none that can be read."""
-    try:
-        with sink.path.open("rb") as stream:
-            description, text, has_src_folder = tarball.describe(stream)
-    except (EntrepotError, OSError):
-        # Upstream's bytes are served as they are; a package that R can't read either is not ours to judge.
-        return None
-    return packages.fields_of_description(description, has_src_folder=has_src_folder), text
