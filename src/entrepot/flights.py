@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Generic, TypeVar
 
 from entrepot.core.errors import EntrepotError, UpstreamUnavailable
+from entrepot.core.room import needs_room, out_of_space
 
 _log = logging.getLogger(__name__)
 _CHUNK = 256 * 1024
 HELD_BACK = 64 * 1024
 """Bytes at the end of a flight that nobody receives before the whole file was verified."""
+
+_FULL = "the download could not be kept"
 
 T = TypeVar("T")
 
@@ -36,7 +39,7 @@ class Sink:
         self.path = flight._path
 
     def expect(self, size: int | None) -> None:
-        """Tell the readers how many bytes will come; before the first `write`."""
+        """Tell the readers how many bytes will come; before the first `write`. Raises OutOfSpace."""
         self._flight._expect(size)
 
     def write(self, data: bytes, /) -> int:
@@ -129,11 +132,14 @@ class Flight(Generic[T]):
             await turn
 
     def _open(self) -> None:
-        self._file = self._path.open("x+b", buffering=0)
+        with needs_room(_FULL):
+            self._file = self._path.open("x+b", buffering=0)
         # Readers may hold the flight long after its end; the last one to let go closes the file.
         weakref.finalize(self, self._file.close)
 
     def _expect(self, size: int | None) -> None:
+        if size is not None and size > shutil.disk_usage(self._path.parent).free:
+            raise out_of_space(_FULL)  # now, while the readers can still be told so
         with self._lock:
             self._size = size
 
@@ -143,8 +149,9 @@ class Flight(Generic[T]):
         if self._stopping.is_set():
             raise _stopping()
         rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
+        with needs_room(_FULL):
+            while rest:
+                rest = rest[self._file.write(rest) :]
         with self._lock:
             self._written += len(data)
             self._wake()
@@ -218,6 +225,8 @@ class Flights:
             error = _fresh(raised)
             if not isinstance(raised, EntrepotError | OSError):
                 _log.exception("the download of %s failed", key)
+            elif flight._is_verified:
+                _log.warning("the download of %s was passed on, but not kept: %s", key, raised)
         with self._lock:
             del self._flying[key]
         flight._path.unlink(missing_ok=True)

@@ -27,8 +27,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from entrepot.core.errors import InvalidSettings, NotFound
+from entrepot.core.errors import InvalidSettings, NotFound, StorageFailed
 from entrepot.core.model import Sha256
+from entrepot.core.room import is_no_room, out_of_space
 from entrepot.core.urls import shown
 
 if TYPE_CHECKING:
@@ -41,11 +42,9 @@ _STALE_AFTER = 24 * 3600.0
 """Seconds after which an unfinished local file can't belong to a running `put_file`."""
 _HEX = re.compile(r"[0-9a-f]{16,128}")
 _UNFINISHED = re.compile(r".+#\d+")
+_NO_ROOM = re.compile(rf"\(os error ({errno.ENOSPC}|{errno.EDQUOT})\)")
+"""What is left of the system's error in those of obstore."""
 _EXAMPLES = "use file:///absolute/folder or s3://bucket/prefix"
-
-
-class StorageFailed(OSError):
-    """The store could not do it (disk full, no permission, S3 away); `str()` is one line that says why."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -119,7 +118,8 @@ class Storage:
         """Keep a copy of the file at `path`; in bounded memory, and on the disk itself when this returns.
 
         Raises:
-            StorageFailed: it could not be kept; nothing is visible under `key` then, or what was there before.
+            OutOfSpace, StorageFailed: it could not be kept; nothing is visible under `key` then, or what was there
+                before.
         """
         with _translated(f"{key.path} could not be stored"):
             obstore.put(self._store, key.path, path, chunk_size=_PART, max_concurrency=_PARTS_AT_ONCE)
@@ -253,7 +253,10 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except (BaseError, OSError) as error:
-        raise StorageFailed(f"{what}: {_one_line(error)}") from error
+        reason = _one_line(error)
+        if is_no_room(error) or _NO_ROOM.search(reason):
+            raise out_of_space(what) from error
+        raise StorageFailed(f"{what}: {reason}") from error
 
 
 def _one_line(error: Exception) -> str:

@@ -218,7 +218,8 @@ def test_a_server_that_is_not_there(bare: Entrepot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(400, 2), (401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1), (502, 6), (503, 6)]
+    ("status", "code"),
+    [(400, 2), (401, 3), (403, 3), (404, 4), (409, 5), (422, 2), (500, 1), (502, 6), (503, 6), (507, 8)],
 )
 def test_exit_codes_of_the_servers_answers(stubbed: Entrepot, stub: Stub, status: int, code: int) -> None:
     """The exit code follows the HTTP status."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from entrepot.core.errors import InvalidSettings, NotFound
+from entrepot.core.errors import InvalidSettings, NotFound, StorageFailed
 from entrepot.core.model import Sha256
-from entrepot.storage import Key, Storage, StorageFailed
+from entrepot.storage import Key, Storage
 
 MIB = 2**20
 

@@ -14,7 +14,8 @@ from entrepot import __version__
 from entrepot.cli import listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
-from entrepot.core.errors import EntrepotError, Invalid
+from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
+from entrepot.core.room import is_no_room
 
 PROGRAM = "entrepot"
 
@@ -61,10 +62,12 @@ EXIT_CODES: Mapping[str, int] = {
     "UpstreamUnavailable": 6,
     "UpstreamInvalid": 6,
     "BuildFailed": 7,
+    "OutOfSpace": 8,
+    "Unavailable": 6,
     "ServerUnreachable": 6,
 }
 """Kind of error -> exit code; any other is 1."""
-_EXIT_OF_STATUS = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 413: 2, 422: 2, 502: 6, 503: 6}
+_EXIT_OF_STATUS = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 413: 2, 422: 2, 502: 6, 503: 6, 507: 8}
 INTERRUPTED = 130
 
 
@@ -174,6 +177,8 @@ def _known(error: Exception) -> EntrepotError | None:
             return error
         case typer.TyperException():
             return _usage_fault(error)
+        case OSError() if is_no_room(error):
+            return OutOfSpace("the command could not do its work: there is no space left on this machine's disk")
         case OSError(filename=str() | bytes() | os.PathLike()):
             reason = (error.strerror or str(error)).lower()
             return Invalid(f"can't use '{os.fsdecode(error.filename)}': {reason}", path=os.fsdecode(error.filename))

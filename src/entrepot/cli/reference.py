@@ -34,6 +34,7 @@ EXITS = {
     "Unauthenticated": "the token is missing or wrong, or may not do this",
     "UpstreamUnavailable": "the server, or the upstream of a mirror, can't be reached or answers nonsense",
     "BuildFailed": "a build failed",
+    "OutOfSpace": "the disk of the server is full; nothing was changed",
 }
 
 

@@ -93,6 +93,12 @@ class SyncRunning(Conflict):
     code = "sync-running"
 
 
+class Cancelled(Conflict):
+    """A job was ended before it was done: somebody asked for that, or the process ends."""
+
+    code = "cancelled"
+
+
 class ServerRunning(Conflict):
     code = "server-running"
 
@@ -197,6 +203,28 @@ class UpstreamLacksFile(UpstreamInvalid):
     code = "upstream-lacks-file"
 
 
+class OutOfSpace(EntrepotError):
+    """This installation's own disk, database or store has no room; nothing was changed."""
+
+    code = "out-of-space"
+
+
+class Unavailable(EntrepotError):
+    """What this installation stands on does not answer: worth trying again."""
+
+    code = "unavailable"
+
+
+class DatabaseUnavailable(Unavailable):
+    code = "database-unavailable"
+
+
+class StorageFailed(Unavailable):
+    """The store could not do it (no permission, S3 away); the message is one line that says why."""
+
+    code = "storage-failed"
+
+
 class ServerUnreachable(EntrepotError):
     """The command line could not reach the server that it was told to use."""
 
@@ -215,6 +243,8 @@ KINDS: Mapping[str, type[EntrepotError]] = {
         RangeNotSatisfiable,
         UpstreamUnavailable,
         UpstreamInvalid,
+        OutOfSpace,
+        Unavailable,
         ServerUnreachable,
     )
 }

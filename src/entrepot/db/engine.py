@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,12 +11,21 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, select, text, update
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from entrepot.core.errors import InvalidSettings
+from entrepot.core.errors import DatabaseUnavailable, InvalidSettings
+from entrepot.core.room import out_of_space
 from entrepot.db.schema import catalogue
 
+_log = logging.getLogger(__name__)
+_SQLITE_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
+"""The second: its shared memory is a file that could not grow."""
+_SQLITE_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
+_DISK_FULL = "53100"
+_POSTGRES_AWAY = ("08", "53", "57P")
+"""Classes of SQLSTATE: no connection, no resources, and a server that stops or starts."""
 _WRITERS_LOCK = 0x456E7472
 """PostgreSQL advisory lock that makes ids of transactions appear in the order of commits."""
 
@@ -36,8 +46,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection that sees one committed state."""
-        with self.engine.connect() as connection:
+        """A connection that sees one committed state. Raises DatabaseUnavailable."""
+        with _translated(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 # Else each statement would see a state of its own.
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -53,8 +63,11 @@ class Database:
 
         Args:
             shows: whether it may change what package clients are answered; state of jobs doesn't.
+
+        Raises:
+            DatabaseUnavailable, OutOfSpace: nothing was written.
         """
-        with self.engine.connect() as connection:
+        with _translated(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(begin="IMMEDIATE")
             with connection.begin():
@@ -62,29 +75,28 @@ class Database:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_LOCK})
                 yield connection
                 version = _grow(connection) if shows else 0
-        self._saw(version)
+        self.saw(version)
 
     def look(self) -> None:
         """Learn of what other processes wrote."""
         with self.read() as connection:
             version = catalogue_version(connection)
-        self._saw(version)
+        self.saw(version)
 
     def check(self) -> None:
         """Raises InvalidSettings if the database can't be reached."""
         try:
-            with self.read():
-                pass
+            self.engine.connect().close()
         except OperationalError as error:
-            reason = str(error.orig).strip().splitlines()[0] if error.orig else "no connection"
             raise InvalidSettings(
-                f"the database can't be used: {reason}", hint="check [database] url and that it runs"
+                f"the database can't be used: {_reason(error)}", hint="check [database] url and that it runs"
             ) from error
 
     def close(self) -> None:
         self.engine.dispose()
 
-    def _saw(self, version: int) -> None:
+    def saw(self, version: int) -> None:
+        """A connection saw this version of the catalogue."""
         with self._lock:
             self.version = max(self.version, version)
 
@@ -99,6 +111,36 @@ def _grow(connection: Connection) -> int:
     grown = update(catalogue).values(version=catalogue.c.version + 1).returning(catalogue.c.version)
     version: int = connection.execute(grown).scalar_one()
     return version
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what the driver raises when the database is away or has no room into the error that it means."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+        if sqlstate == _DISK_FULL or code in _SQLITE_FULL:
+            raise out_of_space("the database could not be written") from error
+        if not isinstance(error, PoolTimeout) and not _is_away(code, sqlstate):
+            raise
+        # Where it is and as whom it is asked is for the log alone: clients without any login are told the rest.
+        _log.warning("the database does not answer: %s", _reason(error))
+        hint = "try again in a moment; the server's log has the reason"
+        raise DatabaseUnavailable("the database does not answer", hint=hint) from error
+
+
+def _is_away(code: int | None, sqlstate: str | None) -> bool:
+    """Whether a driver's error is about the database as a whole, not about the statement."""
+    if code is not None:
+        return code & 0xFF in _SQLITE_AWAY
+    return sqlstate is None or sqlstate.startswith(_POSTGRES_AWAY)
+
+
+def _reason(error: Exception) -> str:
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return lines[0] if lines else "no connection"
 
 
 def _sqlite_engine(url: str) -> Engine:

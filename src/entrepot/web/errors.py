@@ -15,6 +15,8 @@ STATUS: dict[type[errors.EntrepotError], int] = {
     errors.RangeNotSatisfiable: 416,
     errors.UpstreamUnavailable: 503,
     errors.UpstreamInvalid: 502,
+    errors.Unavailable: 503,
+    errors.OutOfSpace: 507,
 }
 
 INTERNAL = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from tempfile import gettempdir
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
+from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import repos, service, sources
 from entrepot.web.api.deps import Context
 from entrepot.web.auth import actor_of
@@ -106,6 +108,9 @@ def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 def _http_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if is_no_room(error.__cause__):
+        # The framework takes it for a malformed body; it is its temporary file that could not grow.
+        return _answer(out_of_space(f"the upload could not be received in {gettempdir()}"))
     code = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "invalid")
     body = {"code": code, "error": str(error.detail), "hint": "see /__api__/openapi.json", "payload": None}
     return JSONResponse(body, error.status_code, error.headers)

@@ -13,6 +13,7 @@ from fastapi import APIRouter, File, Form, Response, UploadFile, status
 from entrepot.app import App
 from entrepot.core.errors import Invalid
 from entrepot.core.model import SourceType
+from entrepot.core.room import needs_room
 from entrepot.operations import browsing, packages, sources, syncing
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
@@ -102,7 +103,10 @@ def add_packages(
     replace: Annotated[bool, Form()] = False,
     comment: Annotated[schemas.Text, Form()] = "",
 ) -> schemas.OutcomeShape:
-    with tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix=UPLOADS) as folder:
+    with (
+        needs_room("the files could not be received"),
+        tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix=UPLOADS) as folder,
+    ):
         uploads = _receive(files, Path(folder))
         outcome = packages.add_files(app, source, uploads, actor=actor, replace=replace, comment=comment)
     return schemas.OutcomeShape.of(outcome)
