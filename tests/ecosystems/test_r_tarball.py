@@ -150,6 +150,33 @@ def test_describing_looks_for_src_where_nothing_is_told() -> None:
     assert tarball.describe(io.BytesIO(pure[: len(pure) // 2]))[2] is None
 
 
+class _Ending(io.BytesIO):
+    """A stream that ends when it is told to: what was not handed out by then never comes."""
+
+    has_ended = False
+
+    def end(self) -> None:
+        self.has_ended = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return b"" if self.has_ended else super().read(min(size or 4096, 4096))
+
+
+@pytest.mark.parametrize(
+    ("early", "late", "has_src_folder"),
+    [({}, {}, False), ({}, NOISE, None), ({"A/src/b.c": b""}, NOISE, None), ({"src/a.c": b""}, {}, True)],
+)
+def test_a_stream_may_end_behind_description(
+    early: dict[str, bytes], late: dict[str, bytes], has_src_folder: bool | None
+) -> None:
+    """`found` is told once DESCRIPTION was read; `src/` is decided by what came by then, and by that alone."""
+    data = make_source_package("demo", "1.0", fields={"NeedsCompilation": None}, files={**early, **late})
+    stream = _Ending(data)
+    description, _, found = tarball.describe(stream, found=stream.end)
+    assert (description["Package"], found) == ("demo", has_src_folder)
+    assert stream.tell() < 1 << 16
+
+
 def test_describing_is_lenient() -> None:
     """What a mirror's upstream published is described as it is: links, odd folders, a name that R refuses."""
     members = [

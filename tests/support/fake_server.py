@@ -1,4 +1,4 @@
-"""Any tree of files over HTTP on loopback, with validators, counted requests and faults on demand.
+"""Any tree of files over HTTP on loopback, with validators, ranges, counted requests and faults on demand.
 
     with FakeServer() as server:
         server.put("some/file", data)
@@ -12,8 +12,10 @@ Paths have no slash at the beginning.
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +30,7 @@ EPOCH = datetime(2024, 1, 1, 12, tzinfo=UTC)
 KINDS = {
     *("refuse", "hang", "slow", "drip", "cut", "cut_chunked", "chunked"),
     *("wrong_bytes", "html", "redirect", "loop"),
+    *("no_ranges", "range"),
 }
 
 
@@ -62,13 +65,14 @@ class Fault:
 
 
 class FakeServer:
-    """Any tree of files over HTTP/1.1 with validators, counted requests and faults; a context manager.
+    """Any tree of files over HTTP/1.1 with validators, ranges, counted requests and faults; a context manager.
 
-    Files are those of `put`, then those below `folder`.
+    Files are those of `put`, then those below `folder`. `sent` counts the bytes of the bodies of each path.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.requests: list[Asked] = []
+        self.sent: Counter[str] = Counter()
         self._folder = folder
         self._files: dict[str, Served] = {}
         self._faults: dict[str, Fault] = {}
@@ -103,8 +107,9 @@ class FakeServer:
 
         Kinds: a status ("500", 404, ...); `refuse` (close at once); `hang` (no answer for `seconds`); `slow` (`seconds`
         between head and body); `drip` (a byte a second); `cut` (half of the Content-Length); `cut_chunked`; `chunked`
-        (sound, but without Content-Length); `wrong_bytes` (same length); `html` (a page with status 200);
-        `redirect:URL`; `loop`.
+        (sound, but without Content-Length and ranges); `wrong_bytes` (same length); `html` (a page with status 200);
+        `redirect:URL`; `loop`; `no_ranges` (the whole file where a range was asked for); `range:CONTENT-RANGE` (the
+        range, so labelled).
         """
         if str(kind).partition(":")[0] not in KINDS and not str(kind).isdecimal():
             raise ValueError(f"no such kind of fault: {kind}")
@@ -232,12 +237,43 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _send(self, served: Served, write: Callable[[bytes], object] | None = None, *, chunked: bool = False) -> None:
-        length = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(served.data))}
-        validators = {"ETag": served.etag, "Last-Modified": format_datetime(served.modified, usegmt=True)}
-        self._head(200, {"Content-Type": "application/octet-stream", **length, **validators, **served.headers})
+    def _send(
+        self,
+        served: Served,
+        write: Callable[[bytes], object] | None = None,
+        *,
+        chunked: bool = False,
+        ranges: bool = True,
+        label: str = "",
+    ) -> None:
+        span = self._range(served) if ranges else None
+        data = served.data[span] if span else served.data
+        told = {"Content-Type": "application/octet-stream"}
+        told |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(len(data))}
+        told |= {"ETag": served.etag, "Last-Modified": format_datetime(served.modified, usegmt=True)}
+        if span and not data:
+            self._plain(416, b"", {"Content-Range": f"bytes */{len(served.data)}"})
+            return
+        if span:
+            last = span.start + len(data) - 1
+            told["Content-Range"] = label or f"bytes {span.start}-{last}/{len(served.data)}"
+        self._head(206 if span else 200, {**told, **served.headers})
         if self.command != "HEAD":
-            (write or self.wfile.write)(served.data)
+            (write or self._write)(data)
+
+    def _range(self, served: Served) -> slice | None:
+        """What is asked for of the file: one range, if the file is still the one that is meant."""
+        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        if not found or self.headers.get("If-Range", served.etag) != served.etag:
+            return None
+        return slice(int(found[1]), int(found[2]) + 1)
+
+    def _write(self, data: bytes) -> None:
+        path = unquote(urlsplit(self.path).path).lstrip("/")
+        for at in range(0, len(data), 65536):
+            piece = data[at : at + 65536]
+            self.server.fake.sent[path] += len(piece)
+            self.wfile.write(piece)
 
     def _misbehave(self, fault: Fault, served: Served) -> None:
         kind, _, value = fault.kind.partition(":")
@@ -254,19 +290,25 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind == "slow":
             self._send(served, lambda data: self._late(data, fault.seconds))
         elif kind == "chunked":
-            self._send(served, lambda data: self._chunks(data, whole=True), chunked=True)
+            self._send(served, lambda data: self._chunks(data, whole=True), chunked=True, ranges=False)
+        elif kind == "no_ranges":
+            self._send(served, ranges=False)
+        elif kind == "range":
+            self._send(served, label=value)
         else:
             self.close_connection = True
             self._break_off(kind, fault.seconds, served)
 
     def _break_off(self, kind: str, seconds: float, served: Served) -> None:
-        half = served.data[: len(served.data) // 2]
+        def half(data: bytes) -> bytes:
+            return data[: len(data) // 2]
+
         if kind == "hang":
             self.server.fake.pause(seconds)
         elif kind == "cut":
-            self._send(served, lambda _: self.wfile.write(half))
+            self._send(served, lambda data: self.wfile.write(half(data)))
         elif kind == "cut_chunked":
-            self._send(served, lambda _: self._chunks(half, whole=False), chunked=True)
+            self._send(served, lambda data: self._chunks(half(data), whole=False), chunked=True)
         elif kind == "drip":
             self._send(served, self._drip)
         # else refuse: nothing at all

@@ -6,7 +6,7 @@ middle (where another unpacker may go on) and reads a "long name" of any length 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from entrepot.core.errors import Invalid, InvalidArchive
@@ -156,11 +156,16 @@ def _check_description(description: Mapping[str, str]) -> None:
         raise InvalidArchive(f"its DESCRIPTION: {error}", hint=error.hint) from error
 
 
-def describe(stream: ByteStream) -> tuple[dict[str, str], str, bool | None]:
+def describe(
+    stream: ByteStream, *, found: Callable[[], object] | None = None
+) -> tuple[dict[str, str], str, bool | None]:
     """(fields, text, whether there is `src/`) of a mirrored source package, leniently: what else is odd is let pass.
 
     Reads no further than DESCRIPTION if that tells NeedsCompilation; `src/` is None then, and where the stream ends
     before the archive does.
+
+    Args:
+        found: called once DESCRIPTION was read; a stream may end from there on.
 
     Raises:
         InvalidArchive: no readable DESCRIPTION below one folder in what there is of the stream.
@@ -173,6 +178,8 @@ def describe(stream: ByteStream) -> tuple[dict[str, str], str, bool | None]:
             parts = entry.path.removeprefix("./").rstrip("/").split("/")
             if text is None and len(parts) == 2 and parts[1] == "DESCRIPTION" and entry.is_file:
                 text = _read_description(tar, entry)
+                if found:
+                    found()
                 if "NeedsCompilation" in (fields := _fields(text)):
                     return fields, text, None
             has_src_folder = has_src_folder or (parts[1:] == ["src"] and entry.is_folder)
