@@ -6,7 +6,6 @@ share bytes. One that lacks facts nobody knew yet (`incomplete`) counts only as 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
@@ -17,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from zlib_ng import zlib_ng
 
 _FORMAT = 1
 
@@ -58,7 +59,7 @@ class Documents:
     """
 
     def __init__(
-        self, folder: Path, *, version: str, memory_limit: int = 192 * 1024**2, disk_limit: int = 4 * 1024**3
+        self, folder: Path, *, version: str, memory_limit: int = 128 * 1024**2, disk_limit: int = 4 * 1024**3
     ) -> None:
         self._folder = folder
         self._version = version
@@ -69,6 +70,8 @@ class Documents:
         self._lock = threading.Lock()
         self._making: dict[str, tuple[threading.Lock, int]] = {}
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob("*.tmp"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         self._on_disk = sum(path.stat().st_size for path in folder.glob("*.index"))
 
     def get(self, key: str, *, filled: int, make: Callable[[], Draft]) -> Rendered:
@@ -83,6 +86,14 @@ class Documents:
                 self._write(key, found)
             self._remember(key, found)
         return found
+
+    def touch(self, key: str) -> bool:
+        """Whether the document of `key` is in memory; it counts as used now."""
+        with self._lock:
+            if key not in self._kept:
+                return False
+            self._kept.move_to_end(key)
+            return True
 
     def _remembered(self, key: str, filled: int) -> Rendered | None:
         with self._lock:
@@ -166,8 +177,13 @@ class Documents:
 
 
 def _finish(draft: Draft, filled: int) -> Rendered:
-    compressed = gzip.compress(draft.body, 6, mtime=0) if draft.compress and len(draft.body) > 512 else None
+    compressed = _gzip(draft.body) if draft.compress and len(draft.body) > 512 else None
     return Rendered(draft.body, compressed, _digest(draft.body), draft.incomplete, filled)
+
+
+def _gzip(body: bytes) -> bytes:
+    packer = zlib_ng.compressobj(6, wbits=zlib_ng.MAX_WBITS | 16)  # 16: with gzip's header, without a time
+    return packer.compress(body) + packer.flush()
 
 
 def _digest(body: bytes) -> str:

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 from cronsim import CronSim, CronSimError
@@ -36,6 +36,11 @@ class Server(_Section):
     data_dir: Path = Field(default=Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
     listen: str = Field(default=":4242", description="HOST:PORT; an empty host means all addresses")
     address: str = Field(default="", description="public base URL, where it differs from the listener's")
+
+    send_files: Literal["", "x-accel-redirect", "x-sendfile"] = Field(
+        default="",
+        description="header by which a front server is told to send a stored file itself; empty: there is none",
+    )
 
     @field_validator("listen")
     @classmethod

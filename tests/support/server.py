@@ -21,7 +21,8 @@ from entrepot.operations import syncing
 from entrepot.sources.mirror import Synced
 from entrepot.web.api.deps import Context
 from entrepot.web.auth import admin_token
-from entrepot.web.site import make_site
+from entrepot.web.hot import HotAnswers
+from entrepot.web.site import configure
 
 T = TypeVar("T")
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -53,6 +54,7 @@ class Live:
     app: App
     address: str
     token: str
+    hot: HotAnswers
     pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def get(self, path: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
@@ -85,20 +87,14 @@ def running(app: App) -> Iterator[Live]:
     runner = Runner(app, is_alone=True, schedules=False)
     token = admin_token(app.settings.server.data_dir)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        make_site(Context(app, runner, token)),
-        log_config=None,
-        lifespan="off",
-        access_log=False,
-        timeout_graceful_shutdown=2,
-    )
+    config = configure(Context(app, runner, token), timeout_graceful_shutdown=2)
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     runner.start()
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    live = Live(app, f"http://127.0.0.1:{listener.getsockname()[1]}", token)
+    live = Live(app, f"http://127.0.0.1:{listener.getsockname()[1]}", token, config.http.hot)  # type: ignore[union-attr]
     try:
         yield live
     finally:

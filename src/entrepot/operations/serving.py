@@ -19,6 +19,7 @@ from entrepot.db import files as db_files
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
+from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
 from entrepot.ecosystems.r import cran
@@ -33,20 +34,28 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
-    """How a type of repository answers; `incomplete` counts index entries with unknown fields."""
+    """How a type of repository answers; `incomplete` counts index entries with unknown fields.
+
+    `by_path`: the path alone decides the answer, not what else the client says of itself.
+    """
 
     answer: Answerer
     incomplete: Callable[[View], int]
+    by_path: bool
 
 
-ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, cran.incomplete)}
+ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, cran.incomplete, by_path=True)}
 
 
 @dataclass(frozen=True, slots=True)
 class OpenView:
-    """A repository at a snapshot. `is_fixed` if what it shows can never change; `changed` is when it last did."""
+    """A repository at a snapshot. `is_fixed` if what it shows can never change; `changed` is when it last did.
+
+    `version` is the catalogue's when the view was opened: at another one the same URL may have other answers.
+    """
 
     repository: Repository
+    version: int
     cuts: tuple[Cut, ...]
     is_fixed: bool
     changed: datetime | None
@@ -128,6 +137,7 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
     """
     wanted = parse_snapshot(snapshot)
     with app.db.read() as connection:
+        version = catalogue_version(connection)
         repository = db_repositories.named(connection, repo)
         if repository is None:
             raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
@@ -145,8 +155,10 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         times = db_transactions.times(connection, [cut.upto for cut in cuts])
         mirrors = (db_sources.mirror_state(connection, cut.source_id) for cut in cuts)
         filled = sum(mirror.filled for mirror in mirrors if mirror is not None)
+    app.db.saw(version)
     return OpenView(
         repository,
+        version,
         cuts,
         is_fixed=not isinstance(wanted, Latest),
         changed=max(times.values(), default=None),
@@ -181,6 +193,17 @@ def answer(opened: OpenView, ask: Ask) -> Answer:
     return ecosystem.answer(ask, opened.view, told=opened.view.tells_sha256)
 
 
+def answers_by_path(opened: OpenView) -> bool:
+    """Whether the path alone decides what the repository answers."""
+    ecosystem = ECOSYSTEMS.get(opened.repository.type)
+    return ecosystem is not None and ecosystem.by_path
+
+
+def document_key(opened: OpenView, document: Document) -> str:
+    """What an index is kept under: what its view shows, and its own name."""
+    return f"{opened.key}/{document.key}"
+
+
 def render(app: App, opened: OpenView, document: Document) -> Rendered:
     """The bytes of an index: kept ones if nothing of what it shows has changed."""
 
@@ -188,7 +211,7 @@ def render(app: App, opened: OpenView, document: Document) -> Rendered:
         incomplete = ECOSYSTEMS[opened.repository.type].incomplete(opened.view)
         return Draft(document.render(), document.compress, incomplete)
 
-    return app.documents.get(f"{opened.key}/{document.key}", filled=opened.filled, make=make)
+    return app.documents.get(document_key(opened, document), filled=opened.filled, make=make)
 
 
 def stored_size(app: App, file: File) -> int | None:

@@ -113,7 +113,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     from entrepot.jobs.runner import Runner
     from entrepot.operations.setup import ensure_defaults
     from entrepot.web.api.deps import Context
-    from entrepot.web.site import make_site
+    from entrepot.web.site import configure
 
     class Quiet(uvicorn.Server):
         """A server in a thread: signals stay the command's."""
@@ -130,8 +130,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     listener = socket.create_server(("127.0.0.1", 0))
     try:
         ensure_defaults(app)
-        site = make_site(Context(app, runner, token))
-        server = Quiet(uvicorn.Config(site, log_config=None, lifespan="off", ws="none", access_log=False))
+        server = Quiet(configure(Context(app, runner, token)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()
         thread.start()

@@ -23,7 +23,7 @@ from entrepot.web.api.deps import Context
 from entrepot.web.api.sources import UPLOADS
 from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.local import alone, announce
-from entrepot.web.site import make_site
+from entrepot.web.site import configure
 
 BACKLOG = 2048
 KEEP_ALIVE = 30
@@ -51,17 +51,11 @@ def serve(settings: Settings) -> None:
                 announce(data_dir, host, port)
                 _greet(app, port)
                 runner.start()
-                config = uvicorn.Config(
-                    make_site(Context(app, runner, token)),
-                    log_config=None,
-                    access_log=False,
-                    lifespan="off",
-                    ws="none",
-                    server_header=False,
+                config = configure(
+                    Context(app, runner, token),
                     backlog=BACKLOG,
                     timeout_keep_alive=KEEP_ALIVE,
                     timeout_graceful_shutdown=10,
-                    proxy_headers=False,
                 )
                 _Server(config).run(sockets=[listener])
                 runner.stop()

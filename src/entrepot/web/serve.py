@@ -1,8 +1,9 @@
-"""The one handler for all client protocols: path -> view -> answer -> HTTP (RFC 9110).
+"""The one handler for all client protocols: path -> view -> answer -> HTTP.
 
 The walk of one request: `/{repository}/{snapshot}/{tail}` is split; `operations.serving.open_view` turns the snapshot
 into cuts; the ecosystem answers with a document, a file or a redirect; a document is taken from the cache of rendered
-indexes, a file streams from the store, or through the one download of it that all its readers share.
+indexes, a file streams from the store, or through the one download of it that all its readers share. What can be given
+out again without any of this is kept by its path (`web.hot`).
 """
 
 from __future__ import annotations
@@ -10,59 +11,62 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
+from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, MovedTo, SendFile
-from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, RangeNotSatisfiable
+from entrepot.core.errors import EntrepotError, FileNotListed, NotFound
 from entrepot.core.model import File, Listed
 from entrepot.documents import Rendered
 from entrepot.flights import Flight
 from entrepot.operations import serving
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
-from entrepot.web.errors import plain, status_of
+from entrepot.web import hot
+from entrepot.web.errors import plain
+from entrepot.web.hot import HotAnswers, Ready
+from entrepot.web.reply import (
+    NOT_THERE,
+    Headers,
+    Receive,
+    Reply,
+    Request,
+    Scope,
+    Send,
+    accepts_gzip,
+    http_date,
+    pieces,
+    text_headers,
+)
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 FIXED = "public, max-age=31536000, immutable"
 LATEST_INDEX = "public, max-age=60"
 LATEST_FILE = "public, max-age=3600"
-NOT_KEPT = "no-store"
+FRONT_SERVERS_FILES = "/__files__/"
+"""Where a front server that sends files itself finds the store's folder (`[server] send_files`)."""
+_PIECE = 1024 * 1024
 _ODD = re.compile(r"[/\\\x00-\x1f]")
-_ALWAYS: Headers = [
-    (b"x-repository-type", b"RSPM"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What matters of a request to a package client's URL; `path` still has its percent-encoding."""
+class _Stored:
+    """A file that the store has: its size, where it is on this machine, and its bytes if they are few."""
 
-    method: str
-    path: str
-    headers: dict[str, str]
-
-    @classmethod
-    def of(cls, scope: Scope) -> Request:
-        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        return cls(scope["method"], raw.decode("latin-1").partition("?")[0], headers)
+    key: Key
+    size: int
+    path: Path | None
+    content: bytes | None
 
 
 class Serve:
@@ -70,10 +74,12 @@ class Serve:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._rendering: dict[str, asyncio.Future[Rendered]] = {}
+        self.hot = HotAnswers(version=lambda: app.db.version, touch=app.documents.touch)
 
-    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope)
-        reply = Reply(request, send)
+        reply = Reply(request, receive, send)
         try:
             await self._respond(request, reply)
         except EntrepotError as error:
@@ -96,36 +102,74 @@ class Serve:
             opened = await _in_thread(serving.open_view, self._app, repo, "latest")
             await reply.text(200, _about(opened, "latest"), [(b"cache-control", LATEST_INDEX.encode())])
             return
-        opened, answer = await _in_thread(_open_and_answer, self._app, repo, snapshot, tail, request.headers)
+        opened, answer, stored = await _in_thread(self._find, repo, snapshot, tail, request)
         match answer:
             case None:
                 await reply.text(200, _about(opened, snapshot), [(b"cache-control", LATEST_INDEX.encode())])
+            case FileNotListed():
+                self._keep_missing(opened, answer, request)
+                await reply.error(answer)
             case Document():
                 await self._document(opened, answer, reply)
             case SendFile(listed=listed, media_type=media_type):
-                await self._file(opened, listed, media_type, reply)
+                await self._file(opened, listed, media_type, stored, reply)
             case MovedTo(tail=elsewhere):
                 await reply.redirect(f"/{repo}/{snapshot}/{elsewhere}")
 
+    def _find(
+        self, repo: str, snapshot: str, tail: str, request: Request
+    ) -> tuple[OpenView, Answer | FileNotListed | None, _Stored | None]:
+        """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
+        opened = serving.open_view(self._app, repo, snapshot)
+        if not tail:
+            return opened, None, None
+        ask = Ask(tail, request.headers.get("accept", ""), request.headers.get("user-agent", ""))
+        try:
+            answer = serving.answer(opened, ask)
+        except FileNotListed as error:
+            return opened, error, None
+        return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
+
+    def _look(self, file: File) -> _Stored | None:
+        size = serving.stored_size(self._app, file)
+        if size is None or file.sha256 is None:
+            return None
+        key = Key.blob(file.sha256)
+        content = self._app.storage.get_bytes(key) if size <= hot.LARGEST_FILE else None
+        return _Stored(key, size, self._app.storage.local_path(key), content)
+
     async def _document(self, opened: OpenView, document: Document, reply: Reply) -> None:
-        rendered = await _in_thread(serving.render, self._app, opened, document)
+        rendered = await self._rendered(opened, document)
         is_final = opened.is_fixed and not rendered.incomplete
         headers: Headers = [
             (b"content-type", document.media_type.encode()),
             (b"cache-control", (FIXED if is_final else LATEST_INDEX).encode()),
         ]
         if opened.changed:
-            headers.append((b"last-modified", _http_date(opened.changed)))
+            headers.append((b"last-modified", http_date(opened.changed)))
         if rendered.incomplete:
             headers.append((b"x-entrepot-incomplete", str(rendered.incomplete).encode()))
         if document.compress:
             headers.append((b"vary", b"accept-encoding"))
+        self._keep_document(opened, document, rendered, headers, reply.request)
         body, etag = _variant(rendered, reply.request)
         if body is not rendered.body:
             headers.append((b"content-encoding", b"gzip"))
-        await reply.entity(headers, etag, len(body), _pieces(body))
+        await reply.entity(headers, etag, len(body), pieces(body))
 
-    async def _file(self, opened: OpenView, listed: Listed, media_type: str, reply: Reply) -> None:
+    async def _rendered(self, opened: OpenView, document: Document) -> Rendered:
+        """The index, rendered by one thread however many ask for it at once."""
+        key = f"{serving.document_key(opened, document)} {opened.filled}"
+        making = self._rendering.get(key)
+        if making is None:
+            making = asyncio.ensure_future(_in_thread(serving.render, self._app, opened, document))
+            self._rendering[key] = making
+            making.add_done_callback(lambda _: self._rendering.pop(key, None))
+        return await asyncio.shield(making)
+
+    async def _file(
+        self, opened: OpenView, listed: Listed, media_type: str, stored: _Stored | None, reply: Reply
+    ) -> None:
         file = listed.file
         headers: Headers = [
             (b"content-type", media_type.encode()),
@@ -133,121 +177,72 @@ class Serve:
             (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
             (b"x-package-type", b"source"),
         ]
-        modified = _http_date(file.published) if file.published else None
+        modified = http_date(file.published) if file.published else None
         if modified:
             headers.append((b"last-modified", modified))
         etag = _file_etag(file)
         if reply.not_modified(etag, modified):
             await reply.unchanged(headers, etag)
-            return
-        size = await _in_thread(serving.stored_size, self._app, file)
-        if size is not None and file.sha256:
-            key = Key.blob(file.sha256)
-            await reply.entity(headers, etag, size, functools.partial(_stored, self._app, key))
-            return
-        if reply.request.method == "HEAD" and file.size is not None:
-            await reply.entity(headers, etag, file.size, _pieces(b""))
-            return
-        flight = await _in_thread(serving.fetch, self._app, listed)
-        await flight.started()
-        if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
-            await flight.result()
-        await reply.entity(headers, etag, flight.size, functools.partial(_flying, flight))
+        elif stored is not None:
+            await self._stored(opened, stored, headers, etag, reply)
+        elif reply.request.method == "HEAD" and file.size is not None:
+            await reply.entity(headers, etag, file.size, pieces(b""))
+        else:
+            flight = await _in_thread(serving.fetch, self._app, listed)
+            await flight.started()
+            if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
+                await flight.result()
+            await reply.entity(headers, etag, flight.size, functools.partial(_flying, flight))
 
-
-class Reply:
-    """One answer on its way: conditional requests, ranges and HEAD are the same for all that has bytes."""
-
-    def __init__(self, request: Request, send: Send) -> None:
-        self.request = request
-        self.started = False
-        self._send = send
-
-    async def entity(
-        self,
-        headers: Headers,
-        etag: str | None,
-        size: int | None,
-        chunks: Callable[[int, int | None], AsyncIterator[bytes]],
+    async def _stored(
+        self, opened: OpenView, stored: _Stored, headers: Headers, etag: str | None, reply: Reply
     ) -> None:
-        """Answer with an entity; `chunks(start, end)` gives its bytes, `size` is None if nobody knows it yet."""
-        if self.not_modified(etag, None):
-            await self.unchanged(headers, etag)
+        """A file of the store: from memory, by the front server or the server itself where they can, else streamed."""
+        request = reply.request
+        if stored.content is not None:
+            if _is_plain(opened, request):
+                body = hot.body(200, headers, etag, stored.content)
+                self.hot.keep(_path(request), Ready(opened.version, body))
+            await reply.entity(headers, etag, stored.size, pieces(stored.content))
             return
-        headers = [*headers, (b"accept-ranges", b"bytes")]
-        if etag:
-            headers.append((b"etag", etag.encode()))
-        start, end, status = 0, size, 200
-        wanted = self.request.headers.get("range")
-        if wanted and size is not None and self.request.method == "GET" and self._range_applies(etag):
-            part = _parse_range(wanted, size)
-            if part is not None:
-                (start, end), status = part, 206
-                headers.append((b"content-range", f"bytes {start}-{end - 1}/{size}".encode()))
-        if end is not None:
-            headers.append((b"content-length", str(end - start).encode()))
-        await self._start(status, headers)
-        if self.request.method == "HEAD":
-            await self._send({"type": "http.response.body", "body": b""})
+        is_whole = request.method == "GET" and "range" not in request.headers and stored.path is not None
+        front = self._app.settings.server.send_files
+        if stored.path is not None and front:
+            await reply.by_front(headers, _front_header(front, stored))
+        elif is_whole and request.sends_path:
+            await reply.path(headers, etag, stored.size, str(stored.path))
+        elif stored.path is not None:
+            await reply.entity(headers, etag, stored.size, functools.partial(_from_disk, stored.path, stored.size))
+        else:
+            await reply.entity(headers, etag, stored.size, functools.partial(_from_store, self._app, stored.key))
+
+    def _keep_document(
+        self, opened: OpenView, document: Document, rendered: Rendered, headers: Headers, request: Request
+    ) -> None:
+        key = serving.document_key(opened, document)
+        if not _is_plain(opened, request) or not self._app.documents.touch(key):
             return
-        async with aclosing(chunks(start, end)) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
-        await self._send({"type": "http.response.body", "body": b""})
+        zipped = None
+        if rendered.compressed is not None:
+            encoded = [*headers, (b"content-encoding", b"gzip")]
+            zipped = hot.body(200, encoded, f'"{rendered.digest}-gzip"', rendered.compressed)
+        plain_body = hot.body(200, headers, f'"{rendered.digest}"', rendered.body)
+        self.hot.keep(_path(request), Ready(opened.version, plain_body, zipped, key))
 
-    def not_modified(self, etag: str | None, modified: bytes | None) -> bool:
-        """Whether the client's copy is the one it would get. `modified` only for what never changes under its name."""
-        given = self.request.headers.get("if-none-match")
-        if given is not None:
-            tags = {tag.strip().removeprefix("W/") for tag in given.split(",")}
-            return etag is not None and (etag in tags or "*" in tags)
-        since = self.request.headers.get("if-modified-since")
-        if since is None or modified is None:
-            return False
-        try:
-            return parsedate_to_datetime(since) >= parsedate_to_datetime(modified.decode())
-        except (ValueError, TypeError):
-            return False
+    def _keep_missing(self, opened: OpenView, error: FileNotListed, request: Request) -> None:
+        if _is_plain(opened, request):
+            text = plain(error).encode()
+            headers = [text_headers(text)[0], (b"cache-control", NOT_THERE)]
+            self.hot.keep(_path(request), Ready(opened.version, hot.body(404, headers, None, text)))
 
-    async def unchanged(self, headers: Headers, etag: str | None) -> None:
-        kept = [h for h in headers if h[0] in (b"cache-control", b"last-modified", b"vary")]
-        if etag:
-            kept.append((b"etag", etag.encode()))
-        await self._start(304, kept)
-        await self._send({"type": "http.response.body", "body": b""})
 
-    async def text(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-        body = text.encode()
-        all_headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-        await self._start(status, [*all_headers, *headers])
-        await self._send({"type": "http.response.body", "body": b"" if self.request.method == "HEAD" else body})
+def _is_plain(opened: OpenView, request: Request) -> bool:
+    """Whether the path alone decides the answer."""
+    return not request.has_query and serving.answers_by_path(opened)
 
-    async def redirect(self, location: str) -> None:
-        await self.text(308, f"moved to {location}\n", [(b"location", location.encode("latin-1", "replace"))])
 
-    async def error(self, error: EntrepotError) -> None:
-        """An error as package clients show it. After the first byte only a cut connection can still tell."""
-        if self.started:
-            # The server closes the connection of an answer that was not completed, so the client sees it is not whole.
-            _log.warning("%s was broken off: %s", self.request.path, error)
-            return
-        status = status_of(error)
-        headers: Headers = [(b"cache-control", (b"public, max-age=60" if status == 404 else NOT_KEPT.encode()))]
-        if status == 416:
-            headers.append((b"content-range", f"bytes */{error.payload.get('size', '*')}".encode()))
-        if status == 503:
-            headers.append((b"retry-after", b"30"))
-        if status >= 500:
-            _log.warning("%s: %s", self.request.path, error)
-        await self.text(status, plain(error), headers)
-
-    def _range_applies(self, etag: str | None) -> bool:
-        condition = self.request.headers.get("if-range")
-        return condition is None or condition.strip() == etag
-
-    async def _start(self, status: int, headers: Headers) -> None:
-        self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *_ALWAYS]})
+def _path(request: Request) -> bytes:
+    return request.path.encode("latin-1")
 
 
 def _split(path: str) -> tuple[str, str | None, str]:
@@ -263,16 +258,6 @@ def _split(path: str) -> tuple[str, str | None, str]:
     return parts[0], (parts[1] if len(parts) > 1 else None), "/".join(parts[2:])
 
 
-def _open_and_answer(
-    app: App, repo: str, snapshot: str, tail: str, headers: dict[str, str]
-) -> tuple[OpenView, Answer | None]:
-    opened = serving.open_view(app, repo, snapshot)
-    if not tail:
-        return opened, None
-    ask = Ask(tail, headers.get("accept", ""), headers.get("user-agent", ""))
-    return opened, serving.answer(opened, ask)
-
-
 def _about(opened: OpenView, snapshot: str) -> str:
     """A page for those who open a repository's URL in a browser, and for renv, which looks for Nexus in it."""
     repository = opened.repository
@@ -286,17 +271,9 @@ def _about(opened: OpenView, snapshot: str) -> str:
 def _variant(rendered: Rendered, request: Request) -> tuple[bytes, str]:
     """The body that suits the client's Accept-Encoding, and its ETag."""
     accepted = request.headers.get("accept-encoding", "")
-    if rendered.compressed is not None and _accepts_gzip(accepted):
+    if rendered.compressed is not None and accepts_gzip(accepted):
         return rendered.compressed, f'"{rendered.digest}-gzip"'
     return rendered.body, f'"{rendered.digest}"'
-
-
-def _accepts_gzip(header: str) -> bool:
-    for item in header.lower().split(","):
-        name, _, q = item.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return q.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
 
 
 def _file_etag(file: File) -> str | None:
@@ -305,44 +282,38 @@ def _file_etag(file: File) -> str | None:
     return f'"{digest}"' if digest else None
 
 
-def _parse_range(header: str, size: int) -> tuple[int, int] | None:
-    """`bytes=a-b`, `bytes=a-` or `bytes=-n` as [start, end); None for forms that may be ignored.
-
-    Raises:
-        RangeNotSatisfiable: it lies outside.
-    """
-    unit, _, ranges = header.partition("=")
-    first, dash, last = ranges.strip().partition("-")
-    if (
-        unit.strip() != "bytes"
-        or not dash
-        or "," in ranges
-        or not (first + last).isdecimal()
-        or not ranges.isascii()
-        or len(header) > 60
-    ):
-        return None
-    if first:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < start:
-            return None
-    else:
-        start, end = max(0, size - int(last)), size
-    if start >= size or start >= end:
-        raise RangeNotSatisfiable(f"the file has {size} bytes", size=size)
-    return start, end
+def _front_header(front: str, stored: _Stored) -> tuple[bytes, bytes]:
+    if front == "x-accel-redirect":
+        return b"x-accel-redirect", quote(FRONT_SERVERS_FILES + stored.key.path).encode()
+    return b"x-sendfile", str(stored.path).encode()
 
 
-def _pieces(body: bytes) -> Callable[[int, int | None], AsyncIterator[bytes]]:
-    async def chunks(start: int, end: int | None) -> AsyncIterator[bytes]:
-        yield body[start:end] if (start, end) != (0, len(body)) else body
-
-    return chunks
-
-
-async def _stored(app: App, key: Key, start: int, end: int | None) -> AsyncIterator[bytes]:
+async def _from_disk(path: Path, size: int, start: int, end: int | None) -> AsyncIterator[bytes]:
+    """The bytes of a file in the store's folder; the next piece is read while the client takes this one."""
+    at, stop = start, size if end is None else end
+    fd = await _in_thread(os.open, path, os.O_RDONLY)
+    ahead = _ahead(fd, at, stop)
     try:
-        source = await _in_thread(functools.partial(app.storage.stream, key, start=start, end=end))
+        while at < stop:
+            piece = await ahead
+            if not piece:
+                raise FileNotListed(f"{path.name} ended at {at} of {size} bytes")
+            at += len(piece)
+            ahead = _ahead(fd, at, stop)
+            yield piece
+    finally:
+        with suppress(asyncio.CancelledError, OSError):
+            await asyncio.shield(ahead)
+        os.close(fd)
+
+
+def _ahead(fd: int, at: int, stop: int) -> asyncio.Future[bytes]:
+    return asyncio.ensure_future(_in_thread(os.pread, fd, min(_PIECE, stop - at), at))
+
+
+async def _from_store(app: App, key: Key, start: int, end: int | None) -> AsyncIterator[bytes]:
+    try:
+        source = await _in_thread(functools.partial(app.storage.stream, key, start=start, end=end, chunk=_PIECE))
     except NotFound as error:
         raise FileNotListed(str(error)) from error
     iterator = iter(source)
@@ -358,10 +329,6 @@ async def _flying(flight: Flight[File], start: int, end: int | None) -> AsyncIte
     async with aclosing(flight.chunks(start=start, end=end)) as pieces:  # type: ignore[type-var]
         async for piece in pieces:
             yield piece
-
-
-def _http_date(when: datetime) -> bytes:
-    return format_datetime(when.astimezone(UTC).replace(microsecond=0), usegmt=True).encode()
 
 
 async def _in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -1,0 +1,236 @@
+"""HTTP as packages need it (RFC 9110): what matters of a request, and entities with conditions, ranges and HEAD."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
+
+from entrepot.core.errors import EntrepotError, RangeNotSatisfiable
+from entrepot.web.errors import plain, status_of
+
+_log = logging.getLogger(__name__)
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+Chunks = Callable[[int, int | None], AsyncIterator[bytes]]
+"""The bytes [start, end) of an entity; to the end where `end` is None."""
+
+NOT_KEPT = "no-store"
+NOT_THERE = b"public, max-age=60"
+ALWAYS: Headers = [
+    (b"x-repository-type", b"RSPM"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+]
+"""The headers of every answer to a package client."""
+_OF_UNCHANGED = (b"cache-control", b"last-modified", b"vary")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What matters of a request to a package client's URL; `path` still has its percent-encoding.
+
+    `sends_path` says whether the server takes a file's path and sends the file itself (ASGI's extension
+    `http.response.pathsend`).
+    """
+
+    method: str
+    path: str
+    has_query: bool
+    headers: dict[str, str]
+    sends_path: bool = False
+
+    @classmethod
+    def of(cls, scope: Scope) -> Request:
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path, mark, _ = raw.decode("latin-1").partition("?")
+        has_query = bool(mark or scope.get("query_string"))
+        sends_path = "http.response.pathsend" in (scope.get("extensions") or {})
+        return cls(scope["method"], path, has_query, headers, sends_path)
+
+
+class Reply:
+    """One answer on its way: conditional requests, ranges and HEAD are the same for all that has bytes."""
+
+    def __init__(self, request: Request, receive: Receive, send: Send) -> None:
+        self.request = request
+        self.started = False
+        self._receive = receive
+        self._send = send
+
+    async def entity(self, headers: Headers, etag: str | None, size: int | None, chunks: Chunks) -> None:
+        """Answer with an entity; `size` is None if nobody knows it yet."""
+        if self.not_modified(etag, None):
+            await self.unchanged(headers, etag)
+            return
+        headers = _with_etag([*headers, (b"accept-ranges", b"bytes")], etag)
+        start, end, status = 0, size, 200
+        wanted = self.request.headers.get("range")
+        if wanted and size is not None and self.request.method == "GET" and self._range_applies(etag):
+            part = parse_range(wanted, size)
+            if part is not None:
+                (start, end), status = part, 206
+                headers.append((b"content-range", f"bytes {start}-{end - 1}/{size}".encode()))
+        if end is not None:
+            headers.append((b"content-length", str(end - start).encode()))
+        await self._start(status, headers)
+        if self.request.method == "HEAD":
+            await self._send({"type": "http.response.body", "body": b""})
+            return
+        async with aclosing(chunks(start, end)) as pieces, self._watch() as gone:  # type: ignore[type-var]
+            async for piece in pieces:
+                if gone.done():
+                    return
+                await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def path(self, headers: Headers, etag: str | None, size: int, path: str) -> None:
+        """Let the server send a whole file of `size` bytes by itself (ASGI's `http.response.pathsend`)."""
+        told = [*headers, (b"accept-ranges", b"bytes"), (b"content-length", str(size).encode())]
+        await self._start(200, _with_etag(told, etag))
+        await self._send({"type": "http.response.pathsend", "path": path})
+
+    async def by_front(self, headers: Headers, where: tuple[bytes, bytes]) -> None:
+        """Let the front server send a file, with its own ETag and ranges; `where` is the header that it looks for."""
+        await self._start(200, [*headers, where, (b"content-length", b"0")])
+        await self._send({"type": "http.response.body", "body": b""})
+
+    def not_modified(self, etag: str | None, modified: bytes | None) -> bool:
+        """Whether the client's copy is the one it would get. `modified` only for what never changes under its name."""
+        given = self.request.headers.get("if-none-match")
+        if given is not None:
+            return etag is not None and matches(given, etag)
+        since = self.request.headers.get("if-modified-since")
+        if since is None or modified is None:
+            return False
+        try:
+            return parsedate_to_datetime(since) >= parsedate_to_datetime(modified.decode())
+        except (ValueError, TypeError):
+            return False
+
+    async def unchanged(self, headers: Headers, etag: str | None) -> None:
+        await self._start(304, of_unchanged(headers, etag))
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def text(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        body = text.encode()
+        await self._start(status, [*text_headers(body), *headers])
+        await self._send({"type": "http.response.body", "body": b"" if self.request.method == "HEAD" else body})
+
+    async def redirect(self, location: str) -> None:
+        await self.text(308, f"moved to {location}\n", [(b"location", location.encode("latin-1", "replace"))])
+
+    async def error(self, error: EntrepotError) -> None:
+        """An error as package clients show it. After the first byte only a cut connection can still tell."""
+        if self.started:
+            # The server closes the connection of an answer that was not completed, so the client sees it is not whole.
+            _log.warning("%s was broken off: %s", self.request.path, error)
+            return
+        status = status_of(error)
+        headers: Headers = [(b"cache-control", NOT_THERE if status == 404 else NOT_KEPT.encode())]
+        if status == 416:
+            headers.append((b"content-range", f"bytes */{error.payload.get('size', '*')}".encode()))
+        if status == 503:
+            headers.append((b"retry-after", b"30"))
+        if status >= 500:
+            _log.warning("%s: %s", self.request.path, error)
+        await self.text(status, plain(error), headers)
+
+    @asynccontextmanager
+    async def _watch(self) -> AsyncIterator[asyncio.Task[None]]:
+        """A task that is done when the client has gone away: nothing else stops the reading of a large file for it."""
+        gone = asyncio.create_task(self._until_gone())
+        try:
+            yield gone
+        finally:
+            gone.cancel()
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    def _range_applies(self, etag: str | None) -> bool:
+        condition = self.request.headers.get("if-range")
+        return condition is None or condition.strip() == etag
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ALWAYS]})
+
+
+def of_unchanged(headers: Headers, etag: str | None) -> Headers:
+    """The headers of a 304 to an answer with `headers`."""
+    kept = [header for header in headers if header[0] in _OF_UNCHANGED]
+    return _with_etag(kept, etag)
+
+
+def _with_etag(headers: Headers, etag: str | None) -> Headers:
+    return [*headers, (b"etag", etag.encode())] if etag else headers
+
+
+def text_headers(body: bytes) -> Headers:
+    return [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+
+
+def matches(given: str, etag: str) -> bool:
+    """Whether an If-None-Match names `etag`."""
+    tags = {tag.strip().removeprefix("W/") for tag in given.split(",")}
+    return etag in tags or "*" in tags
+
+
+def accepts_gzip(header: str) -> bool:
+    """Whether an Accept-Encoding takes gzip."""
+    for item in header.lower().split(","):
+        name, _, q = item.partition(";")
+        if name.strip() in ("gzip", "*"):
+            return q.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+    return False
+
+
+def parse_range(header: str, size: int) -> tuple[int, int] | None:
+    """`bytes=a-b`, `bytes=a-` or `bytes=-n` as [start, end); None for forms that may be ignored.
+
+    Raises:
+        RangeNotSatisfiable: it lies outside.
+    """
+    unit, _, ranges = header.partition("=")
+    first, dash, last = ranges.strip().partition("-")
+    if (
+        unit.strip() != "bytes"
+        or not dash
+        or "," in ranges
+        or not (first + last).isdecimal()
+        or not ranges.isascii()
+        or len(header) > 60
+    ):
+        return None
+    if first:
+        start, end = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < start:
+            return None
+    else:
+        start, end = max(0, size - int(last)), size
+    if start >= size or start >= end:
+        raise RangeNotSatisfiable(f"the file has {size} bytes", size=size)
+    return start, end
+
+
+def pieces(body: bytes) -> Chunks:
+    """The chunks of an entity that is in memory."""
+
+    async def chunks(start: int, end: int | None) -> AsyncIterator[bytes]:
+        yield body[start:end] if (start, end) != (0, len(body)) else body
+
+    return chunks
+
+
+def http_date(when: datetime) -> bytes:
+    return format_datetime(when.astimezone(UTC).replace(microsecond=0), usegmt=True).encode()

@@ -1,0 +1,150 @@
+"""The connection of a client: finished answers are given out here, all other requests go to the ASGI application.
+
+Parsing a request into ASGI's form, a task for it and two messages back cost more than most answers. A request that
+needs none of it is one complete, ordinary GET or HEAD of a path with a finished answer (`web.hot`): it is answered in
+the call that brings its bytes. Whatever is unusual in any way (a body, a range, a login, an old protocol, several
+requests at once, an odd header) goes the ordinary way, through uvicorn's parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from entrepot.web.hot import Body, HotAnswers, Ready
+from entrepot.web.reply import accepts_gzip, matches
+
+LARGEST_HEAD = 8192
+_REQUEST = re.compile(
+    rb"(GET|HEAD) (/[^ ?#\r\n\0]*) HTTP/1\.1\r\n"
+    rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n)*)\r\n"  # RFC 9112: no blank before the colon, no folded lines
+)
+_UNUSUAL = frozenset(
+    {
+        b"authorization",
+        b"content-length",
+        b"expect",
+        b"if-match",
+        b"if-modified-since",
+        b"if-range",
+        b"if-unmodified-since",
+        b"range",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+
+
+class Wire(HttpToolsProtocol):
+    """uvicorn's protocol with a short way for finished answers; `hot` is set by `wire_for`."""
+
+    hot: ClassVar[HotAnswers]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_message = False
+        self._heard = 0.0
+        self._idle: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if not self._is_between_requests() or not self._answered(data):
+            super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._in_message = True
+        super().on_message_begin()
+
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        super().connection_lost(exc)
+
+    def _is_between_requests(self) -> bool:
+        return (
+            not self._in_message
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.pipeline
+            and not self.flow.write_paused
+            and not self.transport.is_closing()
+        )
+
+    def _answered(self, data: bytes) -> bool:
+        """Whether `data` was one request with a finished answer, which is on its way then."""
+        request = _REQUEST.fullmatch(data) if len(data) <= LARGEST_HEAD else None
+        if request is None:
+            return False
+        method, path, lines = request.groups()
+        ready = self.hot.find(path)
+        if ready is None:
+            return False
+        headers = _headers(lines)
+        if headers is None:
+            return False
+        self._write(_choose(ready, headers), headers.get(b"if-none-match"), is_head=method == b"HEAD")
+        return True
+
+    def _write(self, body: Body, condition: bytes | None, *, is_head: bool) -> None:
+        own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
+        if condition is not None and body.etag is not None and _matches(condition, body.etag):
+            self.transport.write(b"%s%s\r\n" % (body.unchanged, own))
+        elif is_head:
+            self.transport.write(b"%s%s\r\n" % (body.head, own))
+        else:
+            self.transport.writelines((b"%s%s\r\n" % (body.head, own), body.body))
+        self.server_state.total_requests += 1
+        self._stay()
+
+    def _stay(self) -> None:
+        """Keep the connection as long as uvicorn would; one timer for many requests, since each would cost as much."""
+        self._unset_keepalive_if_required()
+        self._heard = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
+
+    def _look_idle(self) -> None:
+        self._idle = None
+        if not self._is_between_requests() or self.timeout_keep_alive_task is not None:
+            return  # the ordinary way has its own timer
+        left = self._heard + self.timeout_keep_alive - self.loop.time()
+        if self.transport.get_write_buffer_size():
+            left = self.timeout_keep_alive
+        if left > 0:
+            self._idle = self.loop.call_later(left, self._look_idle)
+        else:
+            self.transport.close()
+
+
+def wire_for(hot: HotAnswers) -> type[Wire]:
+    """The protocol over these answers, for `uvicorn.Config(http=...)`."""
+    return type("WireOver", (Wire,), {"hot": hot})
+
+
+def _headers(lines: bytes) -> dict[bytes, bytes] | None:
+    """The headers by name, in lower case; None if one of them asks for the ordinary way."""
+    headers: dict[bytes, bytes] = {}
+    for line in lines.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip()
+    connection = headers.get(b"connection")
+    if connection is not None and connection.lower() != b"keep-alive":
+        return None
+    # One name twice: the ordinary way knows what that means.
+    return None if len(headers) <= lines.count(b"\r\n") or not _UNUSUAL.isdisjoint(headers) else headers
+
+
+def _choose(ready: Ready, headers: dict[bytes, bytes]) -> Body:
+    accepted = headers.get(b"accept-encoding")
+    if ready.gzip is not None and accepted is not None and accepts_gzip(accepted.decode("latin-1")):
+        return ready.gzip
+    return ready.plain
+
+
+def _matches(condition: bytes, etag: bytes) -> bool:
+    return condition == etag or matches(condition.decode("latin-1"), etag.decode("latin-1"))
