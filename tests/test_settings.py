@@ -46,6 +46,8 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
         ("[crann]\nupstream = 'x'", {}, "unknown setting [crann]"),
         ("[server]\nlisten = 4242", {}, "bad value for [server] listen: 4242"),
         ("[cran]\nsync_schedule = '99 * * * *'", {}, "bad value for [cran] sync_schedule: '99 * * * *'"),
+        ("[cran]\ndescribe_rate = 0", {}, "bad value for [cran] describe_rate: 0"),
+        ("", {"ENTREPOT_CRAN__DESCRIBE_RATE": "nan"}, "bad value for [cran] describe_rate: 'nan'"),
         ("[repos]\ncran = '../x'", {}, "bad value for [repos] cran: '../x'"),
         ("[local]\nmax_upload = 0", {}, "bad value for [local] max_upload: 0"),
         ("[server", {}, "can't be read as TOML"),

@@ -89,6 +89,9 @@ class Cran(_Section):
         default="https://cloud.r-project.org", description="base URL of a CRAN mirror: http, https or file"
     )
     sync_schedule: str = Field(default="0 3 * * *", description="cron expression in UTC; empty: by hand alone")
+    describe_rate: float = Field(
+        default=20, gt=0, le=1000, description="most requests a second of `entrepot describe`, above 0 and up to 1000"
+    )
 
     @field_validator("upstream")
     @classmethod
