@@ -1,21 +1,28 @@
-"""Rows of background jobs: what is to be done, how far it is, how it ended."""
+"""Rows of background jobs: what is to be done, how far it is, how it ended; and the lines of their logs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
-from entrepot.db.schema import jobs
+from entrepot.db.schema import job_lines, jobs
 
 ACTIVE = ("queued", "running")
+FINISHED = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One unit of background work. `state` is queued, running, done or failed."""
+    """One unit of background work. `state` is queued, running, done, failed or cancelled.
+
+    `attempts` counts how often it was begun; a queued job is not begun before `due`. `worker` is the process that has
+    it, `heartbeat` when that last said so. `is_cancelled` says that somebody asked for its end, which a running job
+    follows at its next report.
+    """
 
     id: int
     kind: str
@@ -38,8 +45,39 @@ class Job:
     is_cancelled: bool = False
 
 
-def add(connection: Connection, *, kind: str, payload: dict[str, Any], source_id: int | None, now: datetime) -> Job:
-    row = insert(jobs).values(kind=kind, payload=payload, source_id=source_id, state="queued", created=now)
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a job's log; ids grow with time."""
+
+    id: int
+    time: datetime
+    text: str
+
+
+def request(
+    connection: Connection, *, kind: str, source_id: int | None, payload: dict[str, Any], actor: str, now: datetime
+) -> tuple[Job, bool]:
+    """The job of that kind for that source which waits or runs already, else a new one; whether it is new.
+
+    In a write transaction this is what keeps jobs one at a time for each (kind, source). A job that is being
+    cancelled doesn't count: it is on its way out.
+    """
+    for job in active(connection, kind=kind):
+        if job.source_id == source_id and not job.is_cancelled:
+            return job, False
+    return add(connection, kind=kind, payload=payload, source_id=source_id, actor=actor, now=now), True
+
+
+def add(
+    connection: Connection,
+    *,
+    kind: str,
+    payload: dict[str, Any],
+    source_id: int | None,
+    now: datetime,
+    actor: str = "",
+) -> Job:
+    row = insert(jobs).values(kind=kind, payload=payload, source_id=source_id, actor=actor, state="queued", created=now)
     (id_,) = connection.execute(row).inserted_primary_key or (0,)
     job = find(connection, int(id_))
     assert job is not None
@@ -51,16 +89,75 @@ def find(connection: Connection, id_: int) -> Job | None:
     return _job(row) if row else None
 
 
-def active(connection: Connection, *, source_id: int | None = None) -> list[Job]:
-    """Jobs that wait or run (of one source), oldest first."""
+def active(connection: Connection, *, kind: str | None = None, source_id: int | None = None) -> list[Job]:
+    """Jobs that wait or run (of one kind, of one source), oldest first."""
     query = select(jobs).where(jobs.c.state.in_(ACTIVE)).order_by(jobs.c.id)
-    if source_id is not None:
-        query = query.where(jobs.c.source_id == source_id)
+    query = _only(query, kind=kind, source_id=source_id)
     return [_job(row) for row in connection.execute(query).mappings()]
+
+
+def page(
+    connection: Connection,
+    *,
+    state: str | None = None,
+    kind: str | None = None,
+    source_id: int | None = None,
+    ascending: bool = False,
+    limit: int,
+    offset: int,
+) -> tuple[list[Job], int]:
+    """Some jobs, newest first if nothing else is said, and the number of all that match."""
+    query = _only(select(jobs), state=state, kind=kind, source_id=source_id)
+    total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    order = jobs.c.id.asc() if ascending else jobs.c.id.desc()
+    rows = connection.execute(query.order_by(order).limit(limit).offset(offset)).mappings()
+    return [_job(row) for row in rows], total
 
 
 def change(connection: Connection, id_: int, **values: Any) -> None:
     connection.execute(update(jobs).where(jobs.c.id == id_).values(**values))
+
+
+def change_ours(connection: Connection, id_: int, *, worker: str, attempt: int, **values: Any) -> bool:
+    """Change a running job, if that worker has it still in that attempt; whether it has."""
+    ours = (jobs.c.id == id_, jobs.c.state == "running", jobs.c.worker == worker, jobs.c.attempts == attempt)
+    return connection.execute(update(jobs).where(*ours).values(**values)).rowcount > 0
+
+
+def add_lines(connection: Connection, id_: int, lines: Sequence[tuple[datetime, str]]) -> None:
+    """Append to a job's log."""
+    if lines:
+        rows = [{"job_id": id_, "time": time, "text": text} for time, text in lines]
+        connection.execute(insert(job_lines), rows)
+
+
+def lines(connection: Connection, id_: int, *, after: int, limit: int) -> tuple[list[Line], int]:
+    """The first lines of a job's log with an id above `after`, and the number of all of these."""
+    query = select(job_lines.c.id, job_lines.c.time, job_lines.c.text).where(
+        job_lines.c.job_id == id_, job_lines.c.id > after
+    )
+    total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    rows = connection.execute(query.order_by(job_lines.c.id).limit(limit))
+    return [Line(*row) for row in rows], total
+
+
+def prune(connection: Connection, *, before: datetime) -> int:
+    """Delete jobs that were finished before, but the newest of each kind and source; how many these were."""
+    newest = select(func.max(jobs.c.id)).group_by(jobs.c.kind, jobs.c.source_id)
+    old = (jobs.c.state.in_(FINISHED), jobs.c.finished < before, jobs.c.id.not_in(newest))
+    doomed = list(connection.execute(select(jobs.c.id).where(*old)).scalars())
+    for start in range(0, len(doomed), 1000):
+        some = doomed[start : start + 1000]
+        connection.execute(delete(job_lines).where(job_lines.c.job_id.in_(some)))
+        connection.execute(delete(jobs).where(jobs.c.id.in_(some)))
+    return len(doomed)
+
+
+def _only(
+    query: Select[Any], *, state: str | None = None, kind: str | None = None, source_id: int | None = None
+) -> Select[Any]:
+    wanted = ((jobs.c.state, state), (jobs.c.kind, kind), (jobs.c.source_id, source_id))
+    return query.where(*(column == value for column, value in wanted if value is not None))
 
 
 def _job(row: RowMapping) -> Job:

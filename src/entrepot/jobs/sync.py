@@ -6,14 +6,18 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
+from entrepot.jobs.work import Work
 from entrepot.operations import syncing
-from entrepot.sources.mirror import Report
+
+MOST_FAULTS = 1000
 
 
-def run(app: App, job: Job, report: Report) -> dict[str, Any]:
+def run(app: App, job: Job, work: Work) -> dict[str, Any]:
     """Sync the job's source; what it brought, as the job's result."""
     assert job.source_id is not None
-    synced = syncing.sync(app, job.source_id, force=bool(job.payload.get("force")), report=report)
+    synced = syncing.sync(app, job.source_id, force=bool(job.payload.get("force")), report=work.report)
+    for fault in synced.faults[:MOST_FAULTS]:
+        work.log(f"fault: {fault}")
     return {
         "transactions": len(synced.transactions),
         "first_transaction": synced.transactions[0] if synced.transactions else None,
@@ -22,5 +26,5 @@ def run(app: App, job: Job, report: Report) -> dict[str, Any]:
         "updated": synced.updated,
         "archived": synced.archived,
         "removed": synced.removed,
-        "faults": list(synced.faults[:1000]),
+        "faults": list(synced.faults[:MOST_FAULTS]),
     }

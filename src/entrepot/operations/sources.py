@@ -19,7 +19,7 @@ from entrepot.sources.kinds import KINDS
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """A source with what it has now, and of a mirror how its syncs go (`job` is the active one's id)."""
+    """A source with what it has now, and of a mirror how its syncs go (`job` is the active sync's id)."""
 
     source: Source
     packages: int
@@ -130,7 +130,7 @@ def _infos(connection: Connection, sources: Sequence[Source]) -> list[SourceInfo
     newest = db_sources.newest_transactions(connection, ids)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
     jobs: dict[int | None, int] = {}
-    for job in db_jobs.active(connection):
+    for job in db_jobs.active(connection, kind="sync"):
         jobs.setdefault(job.source_id, job.id)
     return [
         SourceInfo(

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from cronsim import CronSim
+from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.errors import EntrepotError, WrongType
+from entrepot.core.errors import Cancelled, EntrepotError, WrongType
+from entrepot.core.jobs import Report
 from entrepot.core.model import Source
 from entrepot.db import jobs as db_jobs
 from entrepot.db import repositories as db_repositories
@@ -15,19 +17,24 @@ from entrepot.db import sources as db_sources
 from entrepot.db.jobs import Job
 from entrepot.db.sources import MirrorState
 from entrepot.sources.kinds import KINDS
-from entrepot.sources.mirror import Report, Synced
+from entrepot.sources.mirror import Synced
 
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """Waits after the first, second, ... failure of a sync in a row; the last one goes on."""
 
 
-def request_sync(app: App, source: str, *, force: bool = False) -> Job:
+SCHEDULE = "schedule"
+"""The actor of syncs that were due by themselves."""
+
+
+def request_sync(app: App, source: str, *, force: bool = False, actor: str = SCHEDULE) -> Job:
     """The job that syncs a mirror: the one that waits or runs already, else a new one.
 
     Raises:
+        SourceNotFound
         WrongType: the source has no upstream.
     """
-    with app.db.write() as connection:
+    with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
         kind = KINDS.get(found.type)
         if kind is None or kind.refresh is None:
@@ -35,12 +42,13 @@ def request_sync(app: App, source: str, *, force: bool = False) -> Job:
                 f"source {found.name!r} is of type {found.type.value}, which has no upstream to sync with",
                 hint="mirrors such as cran are synced",
             )
-        active = db_jobs.active(connection, source_id=found.id)
-        if active:
-            if force and active[0].state == "queued":
-                db_jobs.change(connection, active[0].id, payload={"force": True})
-            return active[0]
-        return db_jobs.add(connection, kind="sync", payload={"force": force}, source_id=found.id, now=app.clock())
+        payload = {"force": force}
+        job, is_new = db_jobs.request(
+            connection, kind="sync", source_id=found.id, payload=payload, actor=actor, now=app.clock()
+        )
+        if force and not is_new and job.state == "queued":
+            db_jobs.change(connection, job.id, payload={**job.payload, **payload})
+        return job
 
 
 def due_syncs(app: App) -> list[Source]:
@@ -55,7 +63,7 @@ def due_syncs(app: App) -> list[Source]:
                 wanted
                 and at is not None
                 and at <= app.clock()
-                and not db_jobs.active(connection, source_id=state.source_id)
+                and not db_jobs.active(connection, kind="sync", source_id=state.source_id)
             ):
                 due.append(db_sources.by_id(connection, state.source_id))
         return due
@@ -66,24 +74,40 @@ def next_sync(app: App, state: MirrorState) -> datetime | None:
 
     A mirror that was never synced is due at once; after a failure the wait grows; else the schedule says.
     """
-    schedule = app.settings.cran.sync_schedule
-    if not schedule:
+    if not app.settings.cran.sync_schedule:
         return None
     if state.next_try is not None:
         return state.next_try
     if state.synced_from is None:
         return app.clock()
-    return next(CronSim(schedule, state.synced_from))
+    return _next_scheduled(app, state.synced_from)
+
+
+def skip(app: App, connection: Connection, source_id: int) -> None:
+    """After a sync was cancelled: leave the mirror alone until its next regular time."""
+    db_sources.update_mirror(connection, source_id, next_try=_next_scheduled(app, app.clock()))
+
+
+def _next_scheduled(app: App, after: datetime) -> datetime | None:
+    schedule = app.settings.cran.sync_schedule
+    return next(CronSim(schedule, after)) if schedule else None
 
 
 def sync(app: App, source_id: int, *, force: bool, report: Report) -> Synced:
-    """Sync a mirror now; a failure is kept with the mirror before it is raised."""
+    """Sync a mirror now; a failure is kept with the mirror before it is raised.
+
+    Raises:
+        Cancelled: by `report`; nothing was changed.
+        UpstreamUnavailable, UpstreamInvalid
+    """
     with app.db.read() as connection:
         source = db_sources.by_id(connection, source_id)
     refresh = KINDS[source.type].refresh
     assert refresh is not None
     try:
         return refresh(app, source, force=force, report=report)
+    except Cancelled:
+        raise
     except EntrepotError as error:
         _record_failure(app, source, error.code, error.message)
         raise

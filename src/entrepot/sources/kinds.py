@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from entrepot.app import App
+from entrepot.core.jobs import Report
 from entrepot.core.model import File, Listed, Source, SourceType
 from entrepot.flights import Flight
 from entrepot.sources import downloads, mirror
-from entrepot.sources.mirror import Report, Synced
+from entrepot.sources.mirror import Synced
 
 
 class Refresh(Protocol):

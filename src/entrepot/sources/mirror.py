@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
 from entrepot.core.errors import SyncRunning, UpstreamInvalid
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId
+from entrepot.core.jobs import Report
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId, seconds
 from entrepot.core.snapshots import Cut
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
@@ -20,9 +21,6 @@ from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r import upstream
 from entrepot.fetch import Fetched
-
-Report = Callable[[str, int, int], None]
-"""Told about progress: the step, how much of it is done and its total (0 if unknown)."""
 
 INDEX_GZ = "src/contrib/PACKAGES.gz"
 INDEX = "src/contrib/PACKAGES"

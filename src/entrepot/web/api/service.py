@@ -8,9 +8,7 @@ from fastapi import APIRouter
 
 from entrepot import __version__
 from entrepot.core.model import RepositoryType
-from entrepot.db import sources as db_sources
-from entrepot.jobs import runner
-from entrepot.operations import browsing, repositories, sources
+from entrepot.operations import browsing, repositories, sources, working
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import AppDep, Number
 from entrepot.web.api.repos import source_shape
@@ -59,7 +57,5 @@ def get_transaction(app: AppDep, id: Number) -> schemas.TransactionDetail:
 
 @router.get("/jobs/{id}")
 def get_job(app: AppDep, id: Number) -> schemas.JobShape:
-    job = runner.get_job(app, id)
-    with app.db.read() as connection:
-        names = db_sources.names(connection, [job.source_id] if job.source_id else [])
-    return schemas.JobShape.of(job, names.get(job.source_id or 0))
+    info = working.get_job(app, id)
+    return schemas.JobShape.of(info.job, info.source)

@@ -1,0 +1,33 @@
+"""The kinds of jobs: what each runs, and when a failure is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from entrepot.app import App
+from entrepot.db.jobs import Job
+from entrepot.jobs import sync
+from entrepot.jobs.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """How one kind of job is carried out.
+
+    `retry_after` are the waits after the first, second, ... failure of the upstream or of what this installation
+    stands on; when all were used up, the next failure is final, and so is every other error at once. Empty: the first
+    failure is final.
+    """
+
+    run: Callable[[App, Job, Work], dict[str, Any]]
+    retry_after: tuple[timedelta, ...] = ()
+
+
+RUN: dict[str, JobKind] = {
+    # A failed sync is final, so that `entrepot sync` says at once what is wrong. The mirror itself remembers when it
+    # is due again (operations.syncing.RETRY_AFTER), and the schedule makes the next job then.
+    "sync": JobKind(sync.run),
+}
