@@ -7,8 +7,9 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
@@ -25,7 +26,10 @@ from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.local import alone, announce
 from entrepot.web.site import configure
 
+_log = logging.getLogger(__name__)
 BACKLOG = 2048
+LOOK_EVERY = 0.5
+"""Seconds until a finished answer of this node gives way to what another one wrote."""
 KEEP_ALIVE = 30
 
 
@@ -43,8 +47,8 @@ def serve(settings: Settings) -> None:
         app = open_app(settings)
         try:
             ensure_defaults(app)
-            app.storage.sweep()
             _sweep_uploads(data_dir)
+            threading.Thread(target=_sweep_store, args=(app,), name="sweep", daemon=True).start()
             runner = Runner(app, is_alone=True, schedules=True)
             with _listen(settings) as listener:
                 host, port = listener.getsockname()[:2]
@@ -57,7 +61,8 @@ def serve(settings: Settings) -> None:
                     timeout_keep_alive=KEEP_ALIVE,
                     timeout_graceful_shutdown=10,
                 )
-                _Server(config).run(sockets=[listener])
+                with _watching(app):
+                    _Server(config).run(sockets=[listener])
                 runner.stop()
         finally:
             app.close()
@@ -74,6 +79,33 @@ class _Server(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+@contextmanager
+def _watching(app: App) -> Iterator[None]:
+    """Look now and then for what other nodes write. A look that failed doesn't matter: the next one follows."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_EVERY):
+            with suppress(Exception):
+                app.db.look()
+
+    thread = threading.Thread(target=watch, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5)
+
+
+def _sweep_store(app: App) -> None:
+    """Beside the serving: a store of many files takes long to walk."""
+    try:
+        app.storage.sweep()
+    except OSError as error:
+        _log.warning("the store could not be swept: %s", error)
 
 
 def _sweep_uploads(data_dir: Path) -> None:

@@ -98,9 +98,9 @@ class Reply:
         await self._start(200, _with_etag(told, etag))
         await self._send({"type": "http.response.pathsend", "path": path})
 
-    async def by_front(self, headers: Headers, where: tuple[bytes, bytes]) -> None:
-        """Let the front server send a file, with its own ETag and ranges; `where` is the header that it looks for."""
-        await self._start(200, [*headers, where, (b"content-length", b"0")])
+    async def by_front(self, headers: Headers, etag: str | None, where: tuple[bytes, bytes]) -> None:
+        """Let the front server send a file, and ranges of it; `where` is the header that it looks for."""
+        await self._start(200, [*_with_etag(headers, etag), where, (b"content-length", b"0")])
         await self._send({"type": "http.response.body", "body": b""})
 
     def not_modified(self, etag: str | None, modified: bytes | None) -> bool:

@@ -208,7 +208,7 @@ class Serve:
         is_whole = request.method == "GET" and "range" not in request.headers and stored.path is not None
         front = self._app.settings.server.send_files
         if stored.path is not None and front:
-            await reply.by_front(headers, _front_header(front, stored))
+            await reply.by_front(headers, etag, _front_header(front, stored))
         elif is_whole and request.sends_path:
             await reply.path(headers, etag, stored.size, str(stored.path))
         elif stored.path is not None:
