@@ -47,7 +47,7 @@ class Stub:
     """The state of the server, with source and repository `cran` from the start, and knobs for bad times.
 
     `canned` answers `(method, path)` with a fixed `(status, body)`; `job_states` are the states that the polls
-    of the next jobs see, one after the other; `seen` is what was asked.
+    of the next jobs see, one after the other; `lines` are every job's log; `seen` is what was asked.
     """
 
     def __init__(self, prefix: str = "") -> None:
@@ -59,6 +59,7 @@ class Stub:
         self.packages: dict[str, dict[str, list[str]]] = {}
         self.jobs: dict[int, list[dict[str, Any]]] = {}
         self.job_states: list[dict[str, Any]] = [{"state": "done"}]
+        self.lines: list[str] = []
         self.canned: dict[tuple[str, str], tuple[int, bytes, dict[str, str]]] = {}
         self.seen: list[dict[str, Any]] = []
         self.transactions = 0
@@ -216,8 +217,9 @@ class Stub:
             raise WrongType(f"'{name}' is not a mirror")
         id = len(self.jobs) + 1
         idle = {"step": "", "done": 0, "total": 0}
-        empty = {"progress": idle, "error": None, "result": None, "started": None, "finished": None}
-        base = {"id": id, "kind": "sync", "source": name, "created": TIME, **empty}
+        empty = {"progress": idle, "error": None, "result": None, "started": None, "finished": None, "due": None}
+        who = {"actor": "admin", "payload": {}, "attempts": 0, "is_cancelled": False, "worker": None}
+        base = {"id": id, "kind": "sync", "source": name, "created": TIME, **empty, **who}
         self.jobs[id] = [{**base, **state} for state in self.job_states]
         return 202, {**base, "state": "queued"}
 
@@ -226,6 +228,21 @@ class Stub:
             raise JobNotFound(f"there is no job {id}")
         states = self.jobs[id]
         return states.pop(0) if len(states) > 1 else states[0]
+
+    def log(self, id: int, after: int) -> list[dict[str, Any]]:
+        self.job(id)
+        return [{"id": n, "time": TIME, "text": text} for n, text in enumerate(self.lines, 1) if n > after]
+
+    def cancel(self, id: int) -> dict[str, Any]:
+        job = self.job(id)
+        if job["state"] not in ("queued", "running"):
+            raise Conflict(f"job {id} is over: {job['state']}", hint="only what waits or runs can be cancelled")
+        state = "cancelled" if job["state"] == "queued" else job["state"]
+        fault = {"code": "cancelled", "error": "cancelled by admin", "hint": None}
+        self.jobs[id] = [
+            {**job, "state": state, "is_cancelled": True, "error": fault if state == "cancelled" else None}
+        ]
+        return self.jobs[id][0]
 
     @staticmethod
     def change(word: str, name: str, version: str, previous: str | None = None) -> dict[str, Any]:
@@ -285,6 +302,13 @@ class Stub:
                 return 200, self.remove(name, package, body)
             case "POST", "sources", name, "sync":
                 return self.sync(name)
+            case "GET", "jobs":
+                rows = [states[0] for states in self.jobs.values()]
+                return 200, [r for r in reversed(rows) if all(r[k] == v for k, v in query.items() if k[0] != "_")]
+            case "GET", "jobs", id, "logs":
+                return 200, self.log(int(id), int(query["after"]))
+            case "POST", "jobs", id, "cancel":
+                return 200, self.cancel(int(id))
             case "GET", "jobs", id:
                 return 200, self.job(int(id))
         raise NotFound(f"no such endpoint: {method} {path}")

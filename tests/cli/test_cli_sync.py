@@ -124,7 +124,15 @@ def test_ctrl_c_says_that_the_job_goes_on(mirrors: Entrepot, monkeypatch: pytest
 
     monkeypatch.setattr("time.sleep", interrupt)
     result = mirrors("sync", "--quiet")
-    assert (result.exit_code, result.stderr) == (130, "No longer waiting; the server goes on with job 1\n")
+    said = "No longer waiting; the server goes on with job 1; 'entrepot cancel --job=1' ends it\n"
+    assert (result.exit_code, result.stderr) == (130, said)
+
+
+def test_a_sync_that_somebody_cancelled(mirrors: Entrepot, stub: Stub) -> None:
+    """A sync that was cancelled while the command waited collides with that (5)."""
+    fault = {"code": "cancelled", "error": "cancelled by admin", "hint": None}
+    stub.job_states = [{"state": "cancelled", "error": fault}]
+    assert mirrors.failed("sync", "--quiet") == (5, ["Error: sync of 'cran' was cancelled"])
 
 
 def test_a_server_that_goes_away_while_waiting(mirrors: Entrepot, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,6 +37,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/packages/p/archive", {}),
     ("POST", "/sources/internal/packages/p/remove", {"scope": "all"}),
     ("POST", "/sources/cran/sync", {}),
+    ("POST", "/jobs/1/cancel", {}),
 ]
 
 

@@ -81,9 +81,9 @@ def list_packages(
                 return client.repository_packages(repo, limit=limit, page=number, **filters)
             return client.source_packages(source or "", limit=limit, page=number, **filters)
 
-        packages, total = _window(rows, (page - 1) * count, count)
+        packages, total = window(rows, (page - 1) * count, count)
     session.out.result(packages, columns([_package_row(package) for package in packages]))
-    _tell_of_pages(session, shown=len(packages), total=total, count=count, page=page)
+    tell_of_pages(session, "package", shown=len(packages), total=total, count=count, page=page)
 
 
 def info(session: Session, *, repo: Repo = None, source: SourceName = None) -> None:
@@ -103,7 +103,7 @@ def info(session: Session, *, repo: Repo = None, source: SourceName = None) -> N
             _show_installation(session, client, is_running=not in_process)
 
 
-def _window(rows: Callable[[int, int], Page], start: int, count: int) -> tuple[list[dict[str, Any]], int]:
+def window(rows: Callable[[int, int], Page], start: int, count: int) -> tuple[list[dict[str, Any]], int]:
     """`count` rows from `start` on and the number of all, however many rows a single answer may hold."""
     from entrepot.client import PAGE_LIMIT
 
@@ -125,15 +125,16 @@ def _package_row(package: dict[str, Any]) -> list[str]:
     return [str(package.get("name")), str(package.get("version") or ""), str(title)]
 
 
-def _tell_of_pages(session: Session, *, shown: int, total: int, count: int, page: int) -> None:
+def tell_of_pages(session: Session, what: str, *, shown: int, total: int, count: int, page: int) -> None:
+    """Which page of how many things this was, where it wasn't all."""
     first = (page - 1) * count + 1
     if not shown:
-        session.out.info(f"No packages here; {total} in all" if total else "No packages")
+        session.out.info(f"No {what}s here; {total} in all" if total else f"No {what}s")
     elif first + shown <= total:
-        more = f"{first}-{first + shown - 1} of {counted(total, 'package')}; --page={page + 1} shows the next"
+        more = f"{first}-{first + shown - 1} of {counted(total, what)}; --page={page + 1} shows the next"
         session.out.info(more)
     elif page > 1:
-        session.out.info(f"{first}-{first + shown - 1} of {counted(total, 'package')}")
+        session.out.info(f"{first}-{first + shown - 1} of {counted(total, what)}")
 
 
 def _tell_of_none(session: Session, repositories: list[Repository], sources: list[Source]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import listing, packages, repos, service, sources, sync
+from entrepot.cli import jobs, listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -33,11 +33,14 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list repos": listing.list_repos,
     "list sources": listing.list_sources,
     "list packages": listing.list_packages,
+    "list jobs": jobs.list_jobs,
     "info": listing.info,
     "add": packages.add,
     "archive": packages.archive,
     "remove package": packages.remove_package,
     "sync": sync.sync,
+    "logs": jobs.logs,
+    "cancel": jobs.cancel,
     "serve": service.serve,
     "migrate": service.migrate,
     "check-config": service.check_config,
@@ -48,7 +51,7 @@ VERBS: Mapping[str, str] = {
     "create": "Create a repository or a source.",
     "edit": "Change a repository or a source.",
     "delete": "Delete a repository or a source.",
-    "list": "List repositories, sources or packages.\n\nWithout a noun: every repository and every source.",
+    "list": "List repositories, sources, packages or jobs.\n\nWithout a noun: every repository and every source.",
     "remove": "Remove packages.",
 }
 """The verbs that take a noun, with their help."""

@@ -1,16 +1,18 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
-from entrepot.client.api import PAGE_LIMIT, Client
+from entrepot.client.api import OVER, PAGE_LIMIT, Client
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Change, Fault, Job, Outcome, Page, Progress, Repository, Source, Sync
+from entrepot.client.shapes import ApiError, Change, Fault, Job, Line, Outcome, Page, Progress, Repository, Source, Sync
 
 __all__ = [
+    "OVER",
     "PAGE_LIMIT",
     "ApiError",
     "Change",
     "Client",
     "Fault",
     "Job",
+    "Line",
     "Multipart",
     "Outcome",
     "Page",

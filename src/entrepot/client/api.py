@@ -14,13 +14,15 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Job, Outcome, Page, Repository, Source
+from entrepot.client.shapes import ApiError, Job, Line, Outcome, Page, Repository, Source
 from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
 
 log = logging.getLogger(__name__)
 
 PAGE_LIMIT = 1000
 """The most rows that the server sends in one answer."""
+OVER = ("done", "failed", "cancelled")
+"""States of a job in which nothing more comes."""
 _UPLOAD_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
@@ -185,11 +187,29 @@ class Client:
     def transaction(self, id: int) -> dict[str, Any]:
         return cast(dict[str, Any], self._call("GET", f"/transactions/{int(id)}"))
 
+    def list_jobs(self, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
+        """One page of jobs, newest first; filters are `state`, `kind` and `source`."""
+        return self._page("/jobs", limit=limit, page=page, **filters)
+
     def job(self, id: int) -> Job:
         return cast(Job, self._call("GET", f"/jobs/{int(id)}"))
 
+    def job_lines(self, id: int, *, after: int = 0) -> Iterator[Line]:
+        """The lines of a job's log after the line `after`, as far as there are any by now."""
+        while True:
+            query = {"after": str(after), "_limit": str(PAGE_LIMIT)}
+            lines = cast(list[Line], self._call("GET", f"/jobs/{int(id)}/logs", query=query))
+            yield from lines
+            if len(lines) < PAGE_LIMIT:
+                return
+            after = lines[-1]["id"]
+
+    def cancel_job(self, id: int) -> Job:
+        """End a job that waits; ask for the end of one that runs."""
+        return cast(Job, self._call("POST", f"/jobs/{int(id)}/cancel", body={}))
+
     def wait_for_job(self, id: int, on_progress: Callable[[Job], None] | None = None, *, patience: int = 5) -> Job:
-        """The job once it is done or failed, asked for every 0.2 to 1 s; `on_progress` hears of each answer.
+        """The job once it is over, asked for every 0.2 to 1 s; `on_progress` hears of each answer.
 
         A server that restarts meanwhile is asked again, up to `patience` times in a row.
         """
@@ -205,7 +225,7 @@ class Client:
                 missed = 0
                 if on_progress:
                     on_progress(job)
-                if job["state"] in ("done", "failed"):
+                if job["state"] in OVER:
                     return job
             time.sleep(pause)
             pause = min(pause * 1.25, 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from entrepot.core.errors import EntrepotError
 
@@ -67,17 +67,32 @@ class Progress(TypedDict):
 
 
 class Job(TypedDict):
+    """A job of background work; it is over when it is done, failed or cancelled."""
+
     id: int
     kind: str
     source: str | None
-    state: Literal["queued", "running", "done", "failed"]
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
     progress: Progress
-    message: NotRequired[str | None]
     error: Fault | None
     result: dict[str, Any] | None
+    actor: str
+    payload: dict[str, Any]
+    attempts: int
+    is_cancelled: bool
+    worker: str | None
     created: str
+    due: str | None
     started: str | None
     finished: str | None
+
+
+class Line(TypedDict):
+    """A line of a job's log."""
+
+    id: int
+    time: str
+    text: str
 
 
 class Page(NamedTuple):
@@ -100,8 +115,9 @@ class ApiError(EntrepotError):
 
     @classmethod
     def of_job(cls, job: Job) -> ApiError:
-        """The error of a job that failed."""
-        fault = job["error"] or Fault(code="error", error=job.get("message") or "no reason was given", hint=None)
+        """The error of a job that failed or was cancelled."""
+        fault = job["error"] or Fault(code="error", error="no reason was given", hint=None)
         payload = {"job": job["id"], "source": job["source"]}
-        message = f"{job['kind']} of '{job['source']}' failed: {fault['error']}"
+        how = "was cancelled" if job["state"] == "cancelled" else f"failed: {fault['error']}"
+        message = f"{job['kind']} of '{job['source']}' {how}" if job["source"] else f"{job['kind']} {how}"
         return cls(message, code=fault["code"], status=None, hint=fault["hint"], payload=payload)

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
 from entrepot.core.urls import shown
-from entrepot.db.jobs import Job
 from entrepot.operations.browsing import PackageRecord, PackageSummary, TransactionInfo
 from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
+from entrepot.operations.working import JobInfo
 
 Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 """What people write about something; without NUL, which PostgreSQL can't keep."""
@@ -324,6 +324,8 @@ class Progress(BaseModel):
 
 
 class JobShape(BaseModel):
+    """A job; `is_cancelled` says that somebody asked for its end, `due` when it is tried again after a failure."""
+
     id: int
     kind: str
     source: str | None
@@ -331,24 +333,48 @@ class JobShape(BaseModel):
     progress: Progress
     error: dict[str, Any] | None
     result: dict[str, Any] | None
+    actor: str
+    payload: dict[str, Any]
+    attempts: int
+    is_cancelled: bool
+    worker: str | None
     created: datetime
+    due: datetime | None
     started: datetime | None
     finished: datetime | None
 
     @classmethod
-    def of(cls, job: Job, source: str | None) -> JobShape:
+    def of(cls, info: JobInfo, now: tuple[str, int, int] | None) -> JobShape:
+        """Args: now: step, done and total, where they are known better than the row tells."""
+        job = info.job
+        is_live = now is not None and job.state == "running"
+        step, done, total = now if now is not None and is_live else (job.step, job.done, job.total)
         return cls(
             id=job.id,
             kind=job.kind,
-            source=source,
+            source=info.source,
             state=job.state,
-            progress=Progress(step=job.step, done=job.done, total=job.total),
+            progress=Progress(step=step, done=done, total=total),
             error=job.error,
             result=job.result,
+            actor=job.actor,
+            payload=job.payload,
+            attempts=job.attempts,
+            is_cancelled=job.is_cancelled,
+            worker=job.worker,
             created=job.created,
+            due=job.due,
             started=job.started,
             finished=job.finished,
         )
+
+
+class JobLine(BaseModel):
+    """A line of a job's log; ids grow with time."""
+
+    id: int
+    time: datetime
+    text: str
 
 
 def repository_type(text: str) -> RepositoryType | None:

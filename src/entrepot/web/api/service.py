@@ -1,4 +1,4 @@
-"""`/status`, `/transactions`, `/jobs`: the installation itself."""
+"""`/status`, `/transactions`: the installation itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from entrepot import __version__
 from entrepot.core.model import RepositoryType
-from entrepot.operations import browsing, repositories, sources, working
+from entrepot.operations import browsing, repositories, sources
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import AppDep, Number
 from entrepot.web.api.repos import source_shape
@@ -53,9 +53,3 @@ def get_status(app: AppDep) -> dict[str, Any]:
 @router.get("/transactions/{id}")
 def get_transaction(app: AppDep, id: Number) -> schemas.TransactionDetail:
     return schemas.TransactionDetail.of(browsing.transaction(app, id))
-
-
-@router.get("/jobs/{id}")
-def get_job(app: AppDep, id: Number) -> schemas.JobShape:
-    info = working.get_job(app, id)
-    return schemas.JobShape.of(info.job, info.source)

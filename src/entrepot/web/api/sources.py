@@ -10,11 +10,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Response, UploadFile, status
 
-from entrepot.app import App
 from entrepot.core.errors import Invalid
 from entrepot.core.model import SourceType
 from entrepot.core.room import needs_room
-from entrepot.operations import browsing, packages, sources, syncing
+from entrepot.operations import browsing, packages, sources, syncing, working
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import (
@@ -27,6 +26,7 @@ from entrepot.web.api.deps import (
     ShortPageDep,
     Snapshot,
 )
+from entrepot.web.api.jobs import job_shape
 from entrepot.web.api.repos import PackagesDep, TransactionSort, counted, paged, source_shape
 
 UPLOADS = "upload-"
@@ -138,10 +138,10 @@ def source_transactions(
 
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
-def sync_source(context: ContextDep, _: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
-    job = syncing.request_sync(context.app, source, force=body.force)
+def sync_source(context: ContextDep, actor: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
+    job = syncing.request_sync(context.app, source, force=body.force, actor=actor)
     context.runner.wake(job.id)
-    return schemas.JobShape.of(job, _name(context.app, source))
+    return job_shape(context, working.get_job(context.app, job.id))
 
 
 def _receive(files: Sequence[UploadFile], folder: Path) -> list[Upload]:
@@ -153,10 +153,6 @@ def _receive(files: Sequence[UploadFile], folder: Path) -> list[Upload]:
             shutil.copyfileobj(file.file, target, 1024 * 1024)
         uploads.append(Upload(file.filename or "", path))
     return uploads
-
-
-def _name(app: App, source: str) -> str:
-    return sources.source_info(app, source).source.name
 
 
 def _type(text: str) -> SourceType:
