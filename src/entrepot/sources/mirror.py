@@ -13,7 +13,7 @@ from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
 from entrepot.core.errors import SyncRunning, UpstreamInvalid
 from entrepot.core.jobs import Report
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId, seconds
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId
 from entrepot.core.snapshots import Cut
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
