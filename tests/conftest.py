@@ -203,7 +203,7 @@ def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
         "server": {"data_dir": tmp_path / "data", "listen": "127.0.0.1:0"},
         "database": {"url": database_url},
         "storage": {"url": storage_url},
-        "cran": {"upstream": "http://127.0.0.1:9", "sync_schedule": ""},
+        "cran": {"upstream": "http://127.0.0.1:9", "sync_schedule": "", "describe_rate": 1000},
     }
     return Settings.model_validate(values)
 

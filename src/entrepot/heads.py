@@ -57,6 +57,11 @@ class Head:
         self._whole: tuple[Answer, Iterator[bytes]] | None = None
         self._is_over = False
 
+    @property
+    def size(self) -> int | None:
+        """How many bytes the whole file has, as far as upstream has said."""
+        return self._file.size if self._file else None
+
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes, without a size all that came and was not read; `b""` at the end."""
         if self._at == len(self._ready):

@@ -9,7 +9,7 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
-from entrepot.jobs import sync
+from entrepot.jobs import describe, sync
 from entrepot.jobs.work import Work
 
 
@@ -30,4 +30,6 @@ RUN: dict[str, JobKind] = {
     # A failed sync is final, so that `entrepot sync` says at once what is wrong. The mirror itself remembers when it
     # is due again (operations.syncing.RETRY_AFTER), and the schedule makes the next job then.
     "sync": JobKind(sync.run),
+    # What was read stays, so that each try goes on where the one before gave up.
+    "describe": JobKind(describe.run, retry_after=tuple(timedelta(minutes=n) for n in (1, 5, 15, 60, 60, 60))),
 }
