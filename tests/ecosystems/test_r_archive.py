@@ -14,9 +14,9 @@ from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 from tests.ecosystems.views import PUBLISHED, archived, listed
 from tests.support.r import run_r
 
-FRACTION = datetime(1998, 7, 1, 1, 2, 3, 500_000, tzinfo=UTC)
+SUMMER = datetime(1998, 7, 1, 1, 2, 3, tzinfo=UTC)
 ARCHIVED = [
-    archived("aa", "0.1", published=FRACTION),
+    archived("aa", "0.1", published=SUMMER),
     archived("aa", "1.0-1", size=None, published=None),
     archived("b.b", "2.0"),
 ]
@@ -33,7 +33,7 @@ def of_frames(*frames: object) -> bytes:
 def test_what_is_written_is_read_again() -> None:
     """Names, sizes and dates survive, and so does their absence."""
     assert archive.parse_archive(archive.render_archive(ARCHIVED)) == [
-        ArchivedRow("aa", "0.1", "aa_0.1.tar.gz", 1000, FRACTION),
+        ArchivedRow("aa", "0.1", "aa_0.1.tar.gz", 1000, SUMMER),
         ArchivedRow("aa", "1.0-1", "aa_1.0-1.tar.gz", None, None),
         ArchivedRow("b.b", "2.0", "b.b_2.0.tar.gz", 1000, PUBLISHED),
     ]
@@ -106,7 +106,7 @@ def test_r_reads_what_cran_publishes(rscript: Path, tmp_path: Path) -> None:
         setwd("{tmp_path}")
         x <- readRDS("archive.rds"); real <- file.info("archive.rds")
         cat(identical(x, list(
-            aa = info(c("aa/aa_0.1.tar.gz", "aa/aa_1.0-1.tar.gz"), c(1000, NA), c({FRACTION.timestamp()}, NA)),
+            aa = info(c("aa/aa_0.1.tar.gz", "aa/aa_1.0-1.tar.gz"), c(1000, NA), c({SUMMER.timestamp()}, NA)),
             b.b = info("b.b/b.b_2.0.tar.gz", 1000, {PUBLISHED.timestamp()}))), "")
         cat(identical(readRDS("current.rds"), info("aa_1.1.tar.gz", 1000, {PUBLISHED.timestamp()})), "")
         cat(identical(lapply(x$aa, class), lapply(real, class)), is.null(x[["zz"]]), "")

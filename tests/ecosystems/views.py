@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256, seconds
 from entrepot.ecosystems.r import paths
 
 PUBLISHED = datetime(2024, 1, 31, 12, 0, 2, tzinfo=UTC)
@@ -34,7 +34,7 @@ def listed(
         md5=md5,
         sha256=Sha256(sha256) if sha256 else None,
         sha256_since=None,
-        published=published,
+        published_at=seconds(published),
         fields=fields,
     )
     return Listed(file, status)

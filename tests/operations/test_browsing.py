@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from entrepot.app import App
 from entrepot.core.changes import ChangeKind
-from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType
+from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType, seconds
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import transactions as db_transactions
@@ -128,7 +128,7 @@ def bare_file(
     id_: int, source_id: int, package: str, version: str, *, size: int | None = None, published: datetime | None = None
 ) -> File:
     """A file of which hardly anything is known."""
-    return File(id_, source_id, PackageName(package), version, "x", size, None, None, None, published, None)
+    return File(id_, source_id, PackageName(package), version, "x", size, None, None, None, seconds(published), None)
 
 
 def test_what_is_not_known_sorts_first(app: App) -> None:

@@ -18,11 +18,11 @@ import hashlib
 import io
 import re
 import tarfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
+from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256, seconds
 from tests.support.fake_server import EPOCH, FakeServer, Served
 
 CONTRIB = "src/contrib"
@@ -123,7 +123,7 @@ def _indexes(listed: list[Listed]) -> dict[str, bytes]:
 
 
 def _without_size(listed: Listed) -> Listed:
-    return replace(listed, file=replace(listed.file, size=None))
+    return listed._replace(file=listed.file._replace(size=None))
 
 
 def _file(number: int, package: Package) -> File:
@@ -137,7 +137,7 @@ def _file(number: int, package: Package) -> File:
         md5=hashlib.md5(package.data, usedforsecurity=False).hexdigest(),
         sha256=Sha256(hashlib.sha256(package.data).hexdigest()),
         sha256_since=None,
-        published=package.published,
+        published_at=seconds(package.published),
         fields=_fields(package),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -29,7 +29,6 @@ from entrepot.core.snapshots import Cut
 from entrepot.db.engine import chunks
 from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, transactions, visibility
 
-_NEVER = datetime.fromtimestamp(0, UTC)
 _FILE_COLUMNS = (
     files.c.id,
     files.c.source_id,
@@ -94,7 +93,7 @@ def visible(
         query = query.where(visibility.c.source_id == cut.source_id, visibility.c.status.in_(wanted))
     rows = [Listed(_file(row), STATUSES[row.status]) for row in connection.execute(query)]
     # Ordered here: collations of databases differ, and R expects the order of the C locale.
-    rows.sort(key=lambda row: (row.file.package, row.file.published or _NEVER, row.file.id))
+    rows.sort(key=lambda row: (row.file.package, row.file.published_at or 0, row.file.id))
     return rows
 
 
@@ -266,7 +265,7 @@ def _file(row: Any) -> File:
         row.md5,
         Sha256(row.sha256) if row.sha256 else None,
         row.sha256_since,
-        datetime.fromtimestamp(row.published, UTC) if row.published is not None else None,
+        row.published,
         row.fields,
     )
 
@@ -282,7 +281,7 @@ def _row(file: File) -> dict[str, Any]:
         "md5": file.md5,
         "sha256": file.sha256,
         "sha256_since": file.sha256_since,
-        "published": int(file.published.timestamp()) if file.published else None,
+        "published": file.published_at,
         "fields": file.fields,
     }
 

@@ -29,7 +29,7 @@ PackageSort = Literal["name", "version", "package_date", "package_size"]
 _ORDERS: dict[PackageSort, Callable[[File], Any]] = {
     "name": lambda file: file.package,
     "version": lambda file: versions.version_key(file.version),
-    "package_date": lambda file: file.published.timestamp() if file.published else float("-inf"),
+    "package_date": lambda file: float("-inf") if file.published_at is None else file.published_at,
     "package_size": lambda file: -1 if file.size is None else file.size,
 }
 """What packages can be sorted by; what isn't known comes before all that is."""

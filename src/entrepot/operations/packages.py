@@ -21,7 +21,7 @@ from entrepot.core.errors import (
     PackageNotFound,
     WrongType,
 )
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId, seconds
 from entrepot.core.snapshots import Cut
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
@@ -295,7 +295,7 @@ class _Adding:
             md5=item.md5,
             sha256=item.sha256,
             sha256_since=self.since,
-            published=self.app.clock(),
+            published_at=seconds(self.app.clock()),
             fields=item.fields,
         )
         self.next_id += 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, Invalid, UpstreamInvalid, UpstreamLacksFile
 from entrepot.core.model import File, Listed, Sha256
@@ -23,7 +21,7 @@ def fetch_file(app: App, listed: Listed) -> Flight[File]:
     def start(sink: Sink) -> File:
         with app.db.read() as connection:
             file = db_files.get(connection, listed.file.id) or listed.file
-        _download(app, replace(listed, file=file), sink)
+        _download(app, listed._replace(file=file), sink)
         return file
 
     return app.flights.join(f"file:{listed.file.id}", start)

@@ -13,7 +13,7 @@ from entrepot.app import App
 from entrepot.core.changes import Found, Plan, plan
 from entrepot.core.errors import SyncRunning, UpstreamInvalid
 from entrepot.core.jobs import Report
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId, seconds
 from entrepot.core.snapshots import Cut
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
@@ -198,7 +198,7 @@ def _file(id_: int, source: Source, found: Found, hashed: dict[tuple[PackageName
         md5=found.md5,
         sha256=same.sha256 if same else None,
         sha256_since=same.sha256_since if same else None,
-        published=found.published,
+        published_at=seconds(found.published),
         fields=found.fields,
     )
 

@@ -53,7 +53,7 @@ def render_current(files: Iterable[Listed]) -> bytes:
 
 def _frame(files: Sequence[File], row_names: Sequence[str]) -> RVector:
     """The columns of R's `file.info()`."""
-    times = RVector(Kind.REAL, [_seconds(file.published) for file in files], _POSIXCT)
+    times = RVector(Kind.REAL, [file.published_at for file in files], _POSIXCT)
     sizes = RVector(Kind.REAL, [file.size for file in files])
     # Most packages have but a few files; a long column is not worth keeping.
     same = (_kept_constants if len(files) <= 200 else _constants)(len(files))
@@ -76,10 +76,6 @@ def _constants(count: int) -> dict[str, RVector]:
 
 
 _kept_constants = lru_cache(maxsize=None)(_constants)
-
-
-def _seconds(time: datetime | None) -> float | None:
-    return None if time is None else time.timestamp()
 
 
 def parse_archive(data: bytes) -> list[ArchivedRow]:
