@@ -16,7 +16,8 @@ import re
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
@@ -79,21 +80,36 @@ class FakeServer:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._server = _Server(self)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
+        self._close()
+
+    def _listen(self) -> None:
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def _close(self) -> None:
         self._server.shutdown()
         self._server.hang_up()
         self._server.server_close()
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Refuse connections, as a server that doesn't run, until the end of the block."""
+        self._close()
+        try:
+            yield
+        finally:
+            self._server = _Server(self, self._server.server_port)
+            self._listen()
 
     def put(
         self, path: str, data: bytes, modified: datetime = EPOCH, *, headers: Mapping[str, str] | None = None
@@ -161,12 +177,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False  # so that the end waits for them
     request_queue_size = 256
 
-    def __init__(self, fake: FakeServer) -> None:
+    def __init__(self, fake: FakeServer, port: int = 0) -> None:
         self.fake = fake
         self.accepted = 0
         self.wrapping: Callable[[socket.socket], socket.socket] | None = None
         self._open: set[socket.socket] = set()
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", port), _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = self.socket.accept()

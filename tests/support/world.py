@@ -1,0 +1,132 @@
+"""The installation that faults meet: a mirror with a history, a day's news upstream, one file in the store."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import urllib3
+
+from entrepot.app import App, open_app
+from entrepot.documents import Documents
+from entrepot.fetch import Fetch
+from entrepot.operations.setup import ensure_defaults
+from entrepot.settings import Settings
+from tests.support.archives import make_source_package
+from tests.support.checks import Answers, answers, check_store
+from tests.support.fake_cran import CONTRIB, FakeCran
+from tests.support.server import Clock, Live, eventually, running
+
+KEPT, SMALL, BIG = "p00_1.1.tar.gz", "p01_1.1.tar.gz", "big_1.0.tar.gz"
+"""A file that is in the store; two that nobody asked for yet. The second is sent before its hash is known."""
+OLD_DAYS = ("2024-02-10", "2024-02-29")
+
+
+def package(name: str, version: str, padding: int = 0) -> bytes:
+    noise = random.Random(f"{name}{version}").randbytes(padding)
+    return make_source_package(name, version, files={"inst/noise": noise} if padding else None)
+
+
+def stock(cran: FakeCran) -> None:
+    """Thirty packages over February, ten of them with a version in the archive, and a large one."""
+    for n in range(30):
+        day = datetime(2024, 2, 1 + n % 20, 9, tzinfo=UTC)
+        if n < 10:
+            cran.add(f"p{n:02}", "1.0", package(f"p{n:02}", "1.0"), day)
+        cran.add(f"p{n:02}", "1.1", package(f"p{n:02}", "1.1"), day.replace(day=day.day + 7))
+    cran.add("big", "1.0", package("big", "1.0", 400_000), datetime(2024, 2, 28, tzinfo=UTC))
+    cran.publish()
+
+
+def next_day(cran: FakeCran) -> None:
+    """A new package, a new version, one that was taken off, one with other bytes."""
+    at = datetime(2024, 3, 2, 8, tzinfo=UTC)
+    cran.add("news", "0.1", package("news", "0.1"), at)
+    cran.add("p20", "1.2", package("p20", "1.2"), at)
+    cran.remove("p21")
+    cran.replace("p22", "1.1", package("p22", "1.1", 100), at)
+    cran.publish()
+
+
+@dataclass
+class World:
+    """A live mirror and its upstream."""
+
+    app: App
+    live: Live
+    cran: FakeCran
+    clock: Clock
+
+    def sync(self, *, force: bool = False) -> dict[str, Any]:
+        """Ask for a sync; the job when it is over."""
+        job = self.live.api("POST", "/sources/cran/sync", {"force": force})[1]["id"]
+        return eventually(lambda: self.job(job), lambda found: found["state"] not in ("queued", "running"), seconds=30)
+
+    def job(self, id_: int) -> dict[str, Any]:
+        found: dict[str, Any] = self.live.api("GET", f"/jobs/{id_}")[1]
+        return found
+
+    def fetched(self, name: str) -> tuple[int, bytes]:
+        """(status, body) of a file; status 0 if the connection broke before its end."""
+        try:
+            answer = self.live.get(f"/cran/latest/{CONTRIB}/{name}")
+        except urllib3.exceptions.ProtocolError:
+            return 0, b""
+        return answer.status, answer.data
+
+    def answers(self, *more: str) -> Answers:
+        """What is served now."""
+        return answers(self.live, ("latest", *OLD_DAYS, *more), (KEPT,))
+
+    def wait_a_day(self) -> None:
+        """A day goes by here and upstream."""
+        self.clock.wait(days=1)
+        next_day(self.cran)
+
+    def check_store(self) -> None:
+        eventually(lambda: _store_fault(self.app), lambda error: error is None, seconds=5)
+
+
+def _store_fault(app: App) -> str | None:
+    """None if the store is sound; a flight may need a moment to put its file away."""
+    try:
+        check_store(app)
+    except AssertionError as error:
+        return str(error) or "wrong"
+    return None
+
+
+def with_history(world: World) -> World:
+    """Its history is imported, one file was asked for."""
+    assert world.sync()["state"] == "done"
+    assert world.fetched(KEPT) == (200, package("p00", "1.1"))
+    return world
+
+
+@contextmanager
+def opened(
+    settings: Settings, cran: FakeCran, clock: Clock, *, patience: float = 0.5, login: str = ""
+) -> Iterator[World]:
+    """A world that waits no longer than `patience` seconds for its upstream; `login` ("user:password@") goes there.
+
+    It remembers no index, neither in memory nor on disk: each one is rendered from what the database has.
+    """
+    upstream = settings.cran.model_copy(update={"upstream": cran.url.replace("//", f"//{login}")})
+    app = open_app(settings.model_copy(update={"cran": upstream}), clock)
+    fetch = Fetch(timeout_connect=1, timeout_read=patience, retries=0, deadline=20)
+    with TemporaryDirectory() as gone:
+        forgetful = Documents(Path(gone) / "indexes", version="0", memory_limit=0)
+    try:
+        ensure_defaults(app)
+        hasty = replace(app, fetch=fetch, documents=forgetful)
+        with running(hasty) as live:
+            yield World(hasty, live, cran, clock)
+    finally:
+        fetch.close()
+        app.close()
