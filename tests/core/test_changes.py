@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import given
@@ -121,11 +120,11 @@ def test_gone_without_a_trace_is_removed() -> None:
 
 def test_a_version_replaced_before_it_was_archived_is_another_file() -> None:
     """Of its archive upstream tells the size alone: if that is not the known file's, the known file is gone."""
-    rows, now = [known(1, "1.0")], replace(found("1.0", ARCHIVED, 2), size=2)
+    rows, now = [known(1, "1.0")], found("1.0", ARCHIVED, 2)._replace(size=2)
     made = plan(rows, [now], first_open=SYNC_DAY, sync_day=SYNC_DAY)
     assert made.new_files == [now]
     assert days_of(made) == [(10, ["#1"], [("1.0", ARCHIVED)])]
-    same = plan(rows, [replace(now, size=1)], first_open=SYNC_DAY, sync_day=SYNC_DAY)
+    same = plan(rows, [now._replace(size=1)], first_open=SYNC_DAY, sync_day=SYNC_DAY)
     assert days_of(same) == [(10, ["#1"], [("#1", ARCHIVED)])]
 
 

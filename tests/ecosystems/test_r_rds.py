@@ -190,9 +190,9 @@ def test_a_bomb_is_refused(pack: object) -> None:
 def test_a_list_can_be_read_element_by_element() -> None:
     """Its elements are those that `read` gives; anything but a list is refused."""
     value = RVector(Kind.LIST, [strings(["a"]), None, strings(["b"])], {"names": strings("xyz")})
-    assert [plain(e) for e in rds.read_elements(rds.write(value))] == [plain(e) for e in value.values]
+    assert [plain(e) for e in rds.Elements(rds.write(value))] == [plain(e) for e in value.values]
     with pytest.raises(Invalid, match="not hold a list"):
-        list(rds.read_elements(rds.write(strings(["a"]))))
+        list(rds.Elements(rds.write(strings(["a"]))))
 
 
 @given(st.lists(st.binary(max_size=100), min_size=1, max_size=4), st.integers(1, 50), st.integers(0, 9))

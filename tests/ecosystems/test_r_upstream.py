@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrepot.core.changes import Found
 from entrepot.core.errors import UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
+from entrepot.core.timelines import Found
 from entrepot.ecosystems.r import archive, packages
 from entrepot.ecosystems.r.paths import file_name
-from entrepot.ecosystems.r.upstream import decompress_index, inventory
+from entrepot.ecosystems.r.upstream import Texts, decompress_index, inventory
 from tests.ecosystems.views import PUBLISHED, archived, listed
 
 LIMIT = 1 << 20
@@ -38,9 +38,8 @@ def test_the_three_documents_are_put_together() -> None:
     """Fields and MD5 from PACKAGES, size and date from current.rds, the past from archive.rds."""
     index = f"Package: aa\nVersion: 1.1\nImports: utils\nMD5sum: {'A' * 32}\n\nPackage: bb\nVersion: 0.1\n"
     past = [archived("aa", "1.0"), archived("aa", "1.1"), archived("gone", "0.9", size=None, published=None)]
-    got = inventory(
-        index.encode(), archive=archive.render_archive(past), current=archive.render_current([listed("aa", "1.1")])
-    )
+    current = archive.render_current([listed("aa", "1.1")])
+    got = inventory(Texts(index.encode(), archive.render_archive(past), current))
     assert got.faults == []
     assert got.found == [
         found("aa", "1.1", fields="Imports: utils\n", size=1000, md5="a" * 32, published=PUBLISHED),
@@ -65,7 +64,7 @@ Package: cc
 Version: 1.0
 Published: 2024-02-31
 """
-    dates = [each.published for each in inventory(index.encode(), archive=None, current=None).found]
+    dates = [each.published for each in inventory(Texts(index.encode())).found]
     assert dates == [datetime(2024, 1, 31, tzinfo=UTC), PUBLISHED, None]
 
 
@@ -73,9 +72,7 @@ def test_of_several_versions_the_highest_is_current() -> None:
     """The others are archived with what is known of them; another folder's stanzas are no business of ours."""
     stanzas = ["Package: aa\nVersion: 1.9\nImports: x", "Package: aa\nVersion: 1.10", "Package: aa\nVersion: 1.2"]
     stanzas.append("Package: aa\nVersion: 2.0\nPath: 4.3.0/Recommended")
-    got = inventory(
-        "\n\n".join(stanzas).encode(), archive=archive.render_archive([archived("aa", "1.9")]), current=None
-    )
+    got = inventory(Texts("\n\n".join(stanzas).encode(), archive.render_archive([archived("aa", "1.9")])))
     assert got.found == [
         found("aa", "1.9", status=FileStatus.ARCHIVED, fields="Imports: x\n", size=1000, published=PUBLISHED),
         found("aa", "1.10", fields=""),
@@ -94,7 +91,7 @@ def test_a_bad_stanza_neither_stops_nor_hides_the_rest() -> None:
         "Package: cc\nVersion: 1.0",
         "Package: dd\nVersion: 1.0\nMD5sum: none",
     ]
-    got = inventory("\n\n".join(stanzas).encode(), archive=None, current=None)
+    got = inventory(Texts("\n\n".join(stanzas).encode()))
     assert got.found == [found("cc", "1.0", fields=""), found("dd", "1.0", fields="")]
     assert got.faults == [
         "entry 1 of PACKAGES (without a name) was left out: it has no Package field",
@@ -108,7 +105,7 @@ def test_a_bad_stanza_neither_stops_nor_hides_the_rest() -> None:
 def test_made_up_fields_can_not_make_the_index_grow_with_the_square() -> None:
     """A few hundred field names are kept, the rest is told of and left out."""
     stanzas = [f"Package: p{n}\nVersion: 1.0\nOdd{n}: x" for n in range(1000)]
-    got = inventory("\n\n".join(stanzas).encode(), archive=None, current=None)
+    got = inventory(Texts("\n\n".join(stanzas).encode()))
     assert len(got.found) == 1000
     assert sum("Odd" in (each.fields or "") for each in got.found) < 300
     assert len(got.faults) > 700
@@ -129,7 +126,7 @@ def test_a_document_that_is_not_what_it_should_be_is_refused(
 ) -> None:
     """A page, a cut index or a cut list of files is an error and never an upstream with fewer packages."""
     with pytest.raises(UpstreamInvalid, match="can't be read"):
-        inventory(index, archive=archive_rds, current=current_rds)
+        inventory(Texts(index, archive_rds, current_rds))
 
 
 @given(
@@ -138,7 +135,7 @@ def test_a_document_that_is_not_what_it_should_be_is_refused(
 def test_every_version_is_found_once(versions: list[tuple[str, str]]) -> None:
     """Whatever is listed, each package has exactly one current version, of which none is higher."""
     text = "\n\n".join(f"Package: {package}\nVersion: {version}" for package, version in versions)
-    got = inventory(text.encode(), archive=archive.render_archive([archived("aa", "2.0")]), current=None).found
+    got = inventory(Texts(text.encode(), archive.render_archive([archived("aa", "2.0")]))).found
     keys = [(each.package, each.version) for each in got]
     assert sorted(keys) == sorted({*versions, ("aa", "2.0")})
     current = [each.package for each in got if each.status is FileStatus.CURRENT]

@@ -66,7 +66,7 @@ def test_the_first_sync_brings_the_history(mirrored: App, stocked: FakeCran) -> 
 
 
 def test_no_change_costs_conditional_requests_only(mirrored: App, stocked: FakeCran, clock: Clock) -> None:
-    """A second sync gets three 304s and writes no transaction, but closes the days that are over."""
+    """A second sync gets four 304s and writes no transaction, but closes the days that are over."""
     sync(mirrored)
     before = newest(mirrored)
     stocked.requests.clear()
@@ -77,6 +77,7 @@ def test_no_change_costs_conditional_requests_only(mirrored: App, stocked: FakeC
         f"{CONTRIB}/PACKAGES.gz",
         f"{CONTRIB}/Meta/archive.rds",
         f"{CONTRIB}/Meta/current.rds",
+        f"{CONTRIB}/PACKAGES.in",
     ]
     assert all("If-None-Match" in asked.headers for asked in stocked.requests)
     assert listing(mirrored, "2024-03-02") == {"alpha": "1.1", "beta": "0.5"}
@@ -254,7 +255,7 @@ def test_an_index_that_lost_half_is_refused(mirrored: App, cran: FakeCran, clock
 
 def test_an_upstream_without_history_works(mirrored: App, stocked: FakeCran) -> None:
     """A tree made by write_PACKAGES alone, without Meta and without .gz, is a mirror too."""
-    for path in ("PACKAGES.gz", "Meta/archive.rds", "Meta/current.rds"):
+    for path in ("PACKAGES.gz", "Meta/archive.rds", "Meta/current.rds", "PACKAGES.in"):
         stocked.fail(f"{CONTRIB}/{path}", "404")
     assert sync(mirrored).added == 2
     assert listing(mirrored) == {"alpha": "1.1", "beta": "0.5"}

@@ -26,6 +26,7 @@ from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256, s
 from tests.support.fake_server import EPOCH, FakeServer, Served
 
 CONTRIB = "src/contrib"
+IN = f"{CONTRIB}/PACKAGES.in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +57,27 @@ class FakeCran(FakeServer):
         super().__init__(folder)
         self._packages: dict[tuple[str, str], Package] = {}
         self._removed: set[str] = set()
+        self._comments: dict[str, list[str]] = {}
         self._published: set[str] = set()
 
     def add(self, name: str, version: str, data: bytes, published: datetime | None = None) -> Package:
         """A new version comes; what was taken off CRAN comes back with it."""
         package = Package(name, version, data, published or EPOCH + timedelta(days=len(self._packages)))
         self._packages[name, version] = package
-        self._removed.discard(name)
+        self.put_back(name, package.published)
         return package
 
-    def remove(self, name: str) -> None:
-        """Take a package off CRAN: all of its versions are in the archive."""
+    def remove(self, name: str, on: datetime | None = None) -> None:
+        """Take a package off CRAN: all of its versions are in the archive; PACKAGES.in says so if the day is given."""
         self._removed.add(name)
+        if on is not None:
+            self._comments.setdefault(name, []).append(f"Archived on {on.date()} as nobody cared.")
+
+    def put_back(self, name: str, on: datetime) -> None:
+        """Let a package that was taken off be current again, with the version that it had or a new one."""
+        if name in self._removed and len(self._comments.get(name, ())) % 2:
+            self._comments[name].append(f"Unarchived on {on.date()}.")
+        self._removed.discard(name)
 
     def replace(self, name: str, version: str, data: bytes, published: datetime | None = None) -> None:
         """Other bytes under the same version, as CRAN does now and then."""
@@ -83,8 +93,19 @@ class FakeCran(FakeServer):
         }
         with self._lock:
             tree |= {path: self._dated(path, data) for path, data in _indexes(listed).items()}
+            tree[IN] = self._dated(IN, self._packages_in())
             self._files = {path: file for path, file in self._files.items() if path not in self._published} | tree
             self._published = set(tree)
+
+    def _packages_in(self) -> bytes:
+        """PACKAGES.in: what was said last of a package that is off is its comment, the rest is history."""
+        stanzas = []
+        for name, told in sorted(self._comments.items()):
+            history, comment = (told[:-1], told[-1:]) if len(told) % 2 else (told, [])
+            lines = [f"X-CRAN-Comment: {line}\n" for line in comment]
+            lines += ["X-CRAN-History: " + "\n  ".join(history) + "\n"] if history else []
+            stanzas.append(f"Package: {name}\n" + "".join(lines))
+        return "\n".join(stanzas).encode()
 
     def listed(self) -> list[Listed]:
         """All versions in the order of R's own indexes: by package, the archived ones oldest first."""

@@ -1,40 +1,30 @@
-"""What changes when a mirror's upstream is compared with the catalogue: `plan(known, found)` -> one `DayPlan` a day.
-
-The rule of dates: a change belongs to the day that upstream gives it (the file's date), or to the first day not
-yet closed, whichever is later; a change that upstream does not date belongs to the first day not yet closed, and at
-the first sync, when no day is closed, to the day of the sync.
-"""
+"""What changes when a mirror's upstream is compared with the catalogue: `plan(known, found)` -> one `DayPlan` a day."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
+from operator import itemgetter
+from typing import TypeVar
 
 from entrepot.core.model import FileStatus, Listed, PackageName
+from entrepot.core.timelines import Days, Event, Found, Handle, Timeline
+
+__all__ = ["Change", "ChangeKind", "DayPlan", "Found", "Handle", "History", "Plan", "Seen", "describe", "plan"]
+
+T = TypeVar("T")
+
+EVERY = 500
+"""Packages between two reports of progress."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One version that an upstream has now.
+class History(StrEnum):
+    """How much of an upstream's past the first sync of a mirror records: what it tells, or its present alone."""
 
-    `fields` as in `model.File`; None for an archived version, of which upstream's indexes tell only size and date.
-    `published` is the upstream file's modification time (UTC, aware), None where nobody gives it.
-    """
-
-    package: PackageName
-    version: str
-    name: str
-    status: FileStatus
-    fields: str | None
-    size: int | None
-    md5: str | None
-    published: datetime | None
-
-
-Handle = int
-"""A file in a plan: the id of one that the catalogue has, or -1 - i for `Plan.new_files[i]`."""
+    FULL = "full"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +38,20 @@ class DayPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The new files and, in order, the days with changes: one transaction for each."""
+    """The new files and, in order, the days with changes: one transaction for each.
+
+    `unsettled` are packages about which the next sync may find something to do although upstream tells the same.
+    """
 
     new_files: list[Found]
     days: list[DayPlan]
+    unsettled: frozenset[PackageName] = frozenset()
 
 
-class _Days:
-    """The rule of dates for one sync."""
-
-    def __init__(self, first_open: date | None, sync_day: date) -> None:
-        self.first_open = first_open
-        self.sync_day = sync_day
-        self.undated = first_open or sync_day
-
-    def of(self, published: datetime | None) -> date:
-        if published is None:
-            return self.undated
-        day = min(published.date(), self.sync_day)
-        return max(day, self.first_open) if self.first_open else day
-
-    def is_open(self, published: datetime | None) -> bool:
-        return published is not None and (self.first_open is None or published.date() >= self.first_open)
-
-
-State = dict[Handle, FileStatus]
+@dataclass(slots=True)
+class _Day:
+    ends: list[Handle] = field(default_factory=list)
+    begins: list[tuple[Handle, FileStatus]] = field(default_factory=list)
 
 
 def plan(
@@ -82,8 +61,14 @@ def plan(
     first_open: date | None,
     sync_day: date,
     archive_is_known: bool = True,
+    events: Mapping[PackageName, Sequence[Event]] | None = None,
+    history: History = History.FULL,
+    progress: Callable[[int, int], object] | None = None,
 ) -> Plan:
     """The transactions that bring a mirror's rows from `known` to `found`.
+
+    Packages don't depend on each other: a package that both tell the same of, and that the plan before did not call
+    unsettled, may be left out.
 
     Args:
         known: all rows of the source that are visible now.
@@ -91,121 +76,39 @@ def plan(
         first_open: the first day not yet closed; None at the first sync.
         sync_day: the UTC day on which the sync began.
         archive_is_known: whether upstream tells what is in its archive; if not, nothing archived is removed.
+        events: when packages were taken off and came back, as far as upstream tells, each in the order of events.
+        history: counts at the first sync alone.
+        progress: told how many packages of how many are done.
     """
-    days = _Days(first_open, sync_day)
-    known_by: dict[PackageName, list[Listed]] = {}
-    for row in known:
-        known_by.setdefault(row.file.package, []).append(row)
-    found_by: dict[PackageName, list[Found]] = {}
-    for version in found:
-        found_by.setdefault(version.package, []).append(version)
+    days = Days(first_open, sync_day)
+    replays = first_open is not None or history is History.FULL
+    known_by = _by_package((row.file.package, row) for row in known)
+    found_by = _by_package((version.package, version) for version in found)
     new_files: list[Found] = []
-    ends: dict[date, list[Handle]] = {}
-    begins: dict[date, list[tuple[Handle, FileStatus]]] = {}
-    for package in sorted(known_by.keys() | found_by.keys()):
-        timeline = _Timeline(known_by.get(package, []), new_files, days, archive_is_known)
-        timeline.follow(found_by.get(package, []))
-        for day, before, after in timeline.steps():
-            ends.setdefault(day, []).extend(h for h, status in before.items() if after.get(h) is not status)
-            begins.setdefault(day, []).extend((h, s) for h, s in after.items() if before.get(h) is not s)
-    every = sorted(ends.keys() | begins.keys())
-    rows = [DayPlan(day, tuple(ends.get(day, ())), tuple(begins.get(day, ()))) for day in every]
-    return Plan(new_files, [row for row in rows if row.ends or row.begins])
+    by_day: dict[date, _Day] = {}
+    unsettled = set()
+    packages = sorted(known_by.keys() | found_by.keys())
+    for number, package in enumerate(packages):
+        if progress is not None and number % EVERY == 0:
+            progress(number, len(packages))
+        told = events.get(package, ()) if events else ()
+        timeline = Timeline(known_by.get(package, []), new_files, days, archive_is_known)
+        timeline.follow(found_by.get(package, []), told, replays=replays)
+        for at, ends, begins in timeline.steps():
+            day = by_day.setdefault(at, _Day())
+            day.ends += ends
+            day.begins += begins
+        if timeline.keeps_more or any(event.day > sync_day for event in told):
+            unsettled.add(package)
+    rows = [DayPlan(at, tuple(day.ends), tuple(day.begins)) for at, day in sorted(by_day.items(), key=itemgetter(0))]
+    return Plan(new_files, rows, frozenset(unsettled))
 
 
-class _Timeline:
-    """One package: from what is known through dated states to what was found."""
-
-    def __init__(self, known: Sequence[Listed], new_files: list[Found], days: _Days, archive_is_known: bool) -> None:
-        self.known = {row.file.version: row for row in known}
-        self.start: State = {row.file.id: row.status for row in known}
-        self.state: State = dict(self.start)
-        self.by_day: dict[date, State] = {}
-        self.new_files = new_files
-        self.days = days
-        self.archive_is_known = archive_is_known
-        self.at = days.first_open or date.min
-
-    def follow(self, found: Sequence[Found]) -> None:
-        """Play what was found: first the versions that had a turn as the current one, then the end state."""
-        fresh = [version for version in found if not self._is_known(version)]
-        turns = [v for v in fresh if v.status is FileStatus.CURRENT or self._had_a_turn(v)]
-        handles: dict[str, Handle] = {v: row.file.id for v, row in self.known.items()}
-        for version in fresh:
-            self.new_files.append(version)
-            handles[version.version] = -len(self.new_files)
-        for version in sorted(turns, key=lambda v: self.days.of(v.published)):
-            self._make_current(handles[version.version], version)
-        for version in fresh:
-            if version not in turns:
-                self._at(self.days.of(version.published))
-                self._set(handles[version.version], FileStatus.ARCHIVED)
-        self._settle(found, handles)
-
-    def steps(self) -> Iterator[tuple[date, State, State]]:
-        """(day, state before, state after) for each day with a change."""
-        before = self.start
-        for day, after in sorted(self.by_day.items(), key=lambda item: item[0]):
-            if after != before:
-                yield day, before, after
-            before = after
-
-    def _is_known(self, found: Found) -> bool:
-        row = self.known.get(found.version)
-        if row is None:
-            return False
-        if found.status is FileStatus.ARCHIVED:
-            # Upstream's archive tells no hashes. Another size: it was replaced before it went there.
-            return None in (found.size, row.file.size) or found.size == row.file.size
-        same_bytes = None in (found.md5, row.file.md5) or found.md5 == row.file.md5
-        return same_bytes and found.fields == row.file.fields
-
-    def _had_a_turn(self, found: Found) -> bool:
-        """Whether an archived version that nobody knew was once the current one, as far as can be told."""
-        return found.published is not None and (not self.known or self.days.is_open(found.published))
-
-    def _make_current(self, handle: Handle, found: Found) -> None:
-        self._at(self.days.of(found.published))
-        self._archive_current(found.version)
-        self._set(handle, FileStatus.CURRENT)
-
-    def _archive_current(self, version: str) -> None:
-        """Make room for a current file: the old one goes to the archive; another file of this version is replaced."""
-        for handle, status in list(self.state.items()):
-            if handle > 0 and version in self.known and handle == self.known[version].file.id:
-                self._drop(handle)
-            elif status is FileStatus.CURRENT:
-                self._set(handle, FileStatus.ARCHIVED)
-
-    def _settle(self, found: Sequence[Found], handles: dict[str, Handle]) -> None:
-        """The end: what upstream has now is current or archived as upstream says; what it lost is removed."""
-        final: State = {handles[v.version]: v.status for v in found}
-        has_current = FileStatus.CURRENT in final.values()
-        for handle, status in self.state.items():
-            if handle in final or self._was_replaced(handle, handles):
-                continue
-            was_current = self.start.get(handle) is FileStatus.CURRENT
-            if (has_current and was_current) or (status is FileStatus.ARCHIVED and not self.archive_is_known):
-                final[handle] = FileStatus.ARCHIVED
-        if final != self.state:
-            self._at(self.days.undated)
-            self.state = final
-            self.by_day[self.at] = dict(final)
-
-    def _was_replaced(self, handle: Handle, handles: dict[str, Handle]) -> bool:
-        return handle not in handles.values()
-
-    def _at(self, day: date) -> None:
-        """Go on to `day`; a package's story never runs backwards."""
-        self.at = max(self.at, day)
-
-    def _set(self, handle: Handle, status: FileStatus) -> None:
-        self.state[handle] = status
-        self.by_day[self.at] = dict(self.state)
-
-    def _drop(self, handle: Handle) -> None:
-        self.state.pop(handle, None)
-        self.by_day[self.at] = dict(self.state)
+def _by_package(rows: Iterable[tuple[PackageName, T]]) -> dict[PackageName, list[T]]:
+    by: dict[PackageName, list[T]] = {}
+    for package, row in rows:
+        by.setdefault(package, []).append(row)
+    return by
 
 
 class ChangeKind(StrEnum):

@@ -93,6 +93,12 @@ class SyncRunning(Conflict):
     code = "sync-running"
 
 
+class AlreadySynced(Conflict):
+    """How much history a mirror has was decided by its first sync."""
+
+    code = "already-synced"
+
+
 class Cancelled(Conflict):
     """A job was ended before it was done: somebody asked for that, or the process ends."""
 

@@ -97,6 +97,27 @@ def visible(
     return rows
 
 
+def visible_of(connection: Connection, cut: Cut, packages: Sequence[PackageName]) -> list[Listed]:
+    """As `visible`, of some packages."""
+    query = select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id)
+    query = query.where(
+        visibility.c.until > cut.upto, visibility.c.since <= cut.upto, files.c.source_id == cut.source_id
+    )
+    rows: list[Listed] = []
+    for start in range(0, len(packages), 500):
+        wanted = query.where(files.c.package.in_(packages[start : start + 500]))
+        rows += [Listed(_file(row), STATUSES[row.status]) for row in connection.execute(wanted)]
+    rows.sort(key=lambda row: (row.file.package, row.file.published_at or 0, row.file.id))
+    return rows
+
+
+def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
+    """How many packages are current at a cut, and how many versions there are in all."""
+    query = _at(cut, select(visibility.c.status, func.count().label("rows"))).group_by(visibility.c.status)
+    counts = {row.status: row.rows for row in connection.execute(query.where(visibility.c.status.in_(list(STATUSES))))}
+    return counts.get(STATUS_CODES[FileStatus.CURRENT], 0), sum(counts.values())
+
+
 def names(connection: Connection, cut: Cut) -> list[PackageName]:
     """All package names that a source has at a cut, in any order."""
     query = _at(cut, select(files.c.package).join(visibility, files.c.id == visibility.c.file_id))

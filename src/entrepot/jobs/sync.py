@@ -15,7 +15,8 @@ MOST_FAULTS = 1000
 def run(app: App, job: Job, work: Work) -> dict[str, Any]:
     """Sync the job's source; what it brought, as the job's result."""
     assert job.source_id is not None
-    synced = syncing.sync(app, job.source_id, force=bool(job.payload.get("force")), report=work.report)
+    force, history = bool(job.payload.get("force")), job.payload.get("history")
+    synced = syncing.sync(app, job.source_id, force=force, history=history, report=work.report)
     for fault in synced.faults[:MOST_FAULTS]:
         work.log(f"fault: {fault}")
     return {

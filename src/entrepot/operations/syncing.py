@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from cronsim import CronSim
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.errors import Cancelled, EntrepotError, WrongType
+from entrepot.core.changes import History
+from entrepot.core.errors import AlreadySynced, Cancelled, EntrepotError, WrongType
 from entrepot.core.jobs import Report
 from entrepot.core.model import Source
 from entrepot.db import jobs as db_jobs
@@ -16,6 +18,7 @@ from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db.jobs import Job
 from entrepot.db.sources import MirrorState
+from entrepot.sources import mirror
 from entrepot.sources.kinds import KINDS
 from entrepot.sources.mirror import Synced
 
@@ -27,11 +30,14 @@ SCHEDULE = "schedule"
 """The actor of syncs that were due by themselves."""
 
 
-def request_sync(app: App, source: str, *, force: bool = False, actor: str = SCHEDULE) -> Job:
+def request_sync(
+    app: App, source: str, *, force: bool = False, history: History | None = None, actor: str = SCHEDULE
+) -> Job:
     """The job that syncs a mirror: the one that waits or runs already, else a new one.
 
     Raises:
         SourceNotFound
+        AlreadySynced: `history` is given, and the first sync is over or under way.
         WrongType: the source has no upstream.
     """
     with app.db.write(shows=False) as connection:
@@ -42,12 +48,18 @@ def request_sync(app: App, source: str, *, force: bool = False, actor: str = SCH
                 f"source {found.name!r} is of type {found.type.value}, which has no upstream to sync with",
                 hint="mirrors such as cran are synced",
             )
-        payload = {"force": force}
+        wanted: dict[str, Any] = {"force": True} if force else {}
+        if history is not None:
+            mirror.check_is_first(found)
+            wanted["history"] = history.value
+        payload = {"force": False} | wanted
         job, is_new = db_jobs.request(
             connection, kind="sync", source_id=found.id, payload=payload, actor=actor, now=app.clock()
         )
-        if force and not is_new and job.state == "queued":
-            db_jobs.change(connection, job.id, payload={**job.payload, **payload})
+        if history is not None and job.state == "running":
+            raise AlreadySynced(f"the first sync of {found.name!r} is under way", hint="`entrepot cancel` ends it")
+        if wanted and not is_new and job.state == "queued":
+            db_jobs.change(connection, job.id, payload={**job.payload, **wanted})
         return job
 
 
@@ -93,10 +105,11 @@ def _next_scheduled(app: App, after: datetime) -> datetime | None:
     return next(CronSim(schedule, after)) if schedule else None
 
 
-def sync(app: App, source_id: int, *, force: bool, report: Report) -> Synced:
+def sync(app: App, source_id: int, *, force: bool, history: str | None = None, report: Report) -> Synced:
     """Sync a mirror now; a failure is kept with the mirror before it is raised.
 
     Raises:
+        AlreadySynced: `history` is given, and this is not the first sync.
         Cancelled: by `report`; nothing was changed.
         UpstreamUnavailable, UpstreamInvalid
     """
@@ -105,8 +118,8 @@ def sync(app: App, source_id: int, *, force: bool, report: Report) -> Synced:
     refresh = KINDS[source.type].refresh
     assert refresh is not None
     try:
-        return refresh(app, source, force=force, report=report)
-    except Cancelled:
+        return refresh(app, source, force=force, history=History(history) if history else None, report=report)
+    except (Cancelled, AlreadySynced):
         raise
     except EntrepotError as error:
         _record_failure(app, source, error.code, error.message)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from entrepot.app import App
+from entrepot.core.changes import History
 from entrepot.core.jobs import Log, Report
 from entrepot.core.model import File, Listed, Source, SourceType
 from entrepot.db.described import Span
@@ -17,7 +18,9 @@ from entrepot.sources.mirror import Synced
 
 
 class Refresh(Protocol):
-    def __call__(self, app: App, source: Source, *, force: bool, report: Report) -> Synced: ...
+    def __call__(
+        self, app: App, source: Source, *, force: bool, history: History | None = None, report: Report
+    ) -> Synced: ...
 
 
 class Describe(Protocol):

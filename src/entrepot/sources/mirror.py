@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,32 +9,29 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.changes import Found, Plan, plan
-from entrepot.core.errors import SyncRunning, UpstreamInvalid
+from entrepot.core.changes import History, Plan, plan
+from entrepot.core.errors import AlreadySynced, SyncRunning, UpstreamInvalid
 from entrepot.core.jobs import Report
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId, seconds
 from entrepot.core.snapshots import Cut
+from entrepot.core.timelines import Found
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
-from entrepot.ecosystems.r import upstream
-from entrepot.fetch import Fetched
+from entrepot.ecosystems.r import news, upstream
+from entrepot.ecosystems.r.upstream import Inventory, Texts
+from entrepot.sources import documents, upstreamcopy
+from entrepot.sources.documents import ARCHIVE, SUMMARY, Validators
+from entrepot.sources.upstreamcopy import Summary, UpstreamCopy
 
-INDEX_GZ = "src/contrib/PACKAGES.gz"
-INDEX = "src/contrib/PACKAGES"
-ARCHIVE = "src/contrib/Meta/archive.rds"
-CURRENT = "src/contrib/Meta/current.rds"
-DOCUMENT_LIMIT = 256 * 1024**2
-UNPACKED_LIMIT = 1024**3
 LOST_HALF = 0.5
 SMALL = 20
 """Below this number of packages an index may lose any share of them."""
+PIECE = 5000
+"""Rows written between two reports of progress."""
 
 ACTOR = "sync"
-
-Validators = dict[str, list[str | None]]
-Documents = dict[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +47,30 @@ class Synced:
     faults: tuple[str, ...] = ()
 
 
-def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """What is known and what was found, but for what is the same on both sides: `same` (current, all) versions."""
+
+    known: list[Listed]
+    inventory: Inventory
+    same: tuple[int, int] = (0, 0)
+
+
+def refresh(app: App, source: Source, *, force: bool, history: History | None = None, report: Report) -> Synced:
     """Bring the rows of a CRAN mirror up to date with its upstream, in one database transaction.
 
     Args:
         force: accept an index that lost more than half of its packages.
+        history: how much of the past a first sync records; None is all that upstream tells.
 
     Raises:
+        AlreadySynced: `history` is given, and this is not the first sync.
         UpstreamUnavailable: upstream does not answer; worth trying again.
         UpstreamInvalid: upstream's index can't be used; nothing was changed.
+        SyncRunning: another sync was faster.
     """
+    if history is not None:
+        check_is_first(source)
     # A clock that was set back must not open days again that were closed.
     began = max(app.clock(), source.synced_from or app.clock())
     url = app.settings.cran.upstream
@@ -68,82 +78,71 @@ def refresh(app: App, source: Source, *, force: bool, report: Report) -> Synced:
         state = db_sources.mirror_state(connection, source.id)
         assert state is not None
         last = db_transactions.newest_of(connection, source_id=source.id)
-        known = db_files.visible(connection, Cut(source.id, TransactionId(last or 0)))
     validators: Validators = state.validators if state.upstream == url else {}
+    copy = UpstreamCopy(app.settings.server.data_dir / "cache" / "upstream" / str(source.id))
     report("asking upstream", 0, 0)
-    answered = _ask(app, url, validators)
-    if answered is None:
+    asked = documents.ask(app.fetch, url, validators, copy)
+    if asked is None:
         _close_days(app, source, url=url, began=began, validators=validators)
         return Synced()
-    documents, validators = answered
     report("reading the index", 0, 0)
-    inventory = upstream.inventory(documents["index"], archive=documents.get(ARCHIVE), current=documents.get(CURRENT))
-    had = sum(row.status is FileStatus.CURRENT for row in known)
-    has = sum(found.status is FileStatus.CURRENT for found in inventory.found)
-    _check_size(had, has, url, "packages", force=force)
-    _check_size(len(known), len(inventory.found), url, "versions", force=force or ARCHIVE not in documents)
-    report("comparing", 0, 0)
+    found = _compare(app, Cut(source.id, TransactionId(last or 0)), validators, copy, asked.texts)
+    _check_sizes(found, url, force=force, archive_is_known=ARCHIVE in asked.bodies)
     first_open = source.synced_from.date() if source.synced_from else None
     todo = plan(
-        known,
-        inventory.found,
+        found.known,
+        found.inventory.found,
         first_open=first_open,
         sync_day=max(began.date(), first_open or began.date()),
-        archive_is_known=ARCHIVE in documents,
+        archive_is_known=ARCHIVE in asked.bodies,
+        events=found.inventory.events,
+        history=history or History.FULL,
+        progress=lambda done, total: report("comparing", done, total),
     )
-    report("writing", 0, 0)
+    validators = _keep(copy, asked, found.inventory, todo)
     with app.db.write() as connection:
         if db_transactions.newest_of(connection, source_id=source.id) != last:
             raise SyncRunning(f"source {source.name!r} was changed by another sync meanwhile; nothing was changed")
-        ids = _write(connection, app, source, todo, known, message=f"synced from {shown(url)}")
+        message = f"synced from {shown(url)}"
+        ids = _write(connection, app, source, todo, found.known, message=message, report=report)
         _record_success(connection, source, url=url, began=began, validators=validators)
-    return _summary(ids, known, inventory.found, tuple(inventory.faults))
+    copy.keep_only(sha256 for _, _, sha256 in validators.values())
+    return _summary(ids, found.known, found.inventory.found, tuple(found.inventory.faults))
 
 
-def _ask(app: App, url: str, validators: Validators) -> tuple[Documents, Validators] | None:
-    """The documents of upstream and their validators; None if none of them changed."""
-    answers = {path: _get(app, url, path, validators.get(path)) for path in (INDEX_GZ, ARCHIVE, CURRENT)}
-    if answers[INDEX_GZ] is None:
-        answers[INDEX] = _get(app, url, INDEX, validators.get(INDEX))
-    if validators and all(_is_same(answer, validators.get(path)) for path, answer in answers.items()):
-        return None
-    bodies: Documents = {}
-    fresh: Validators = {}
-    for path, answer in answers.items():
-        if answer is not None and answer.body is None:
-            # Unchanged itself, but it has to be read together with those that changed.
-            answer = _get(app, url, path, None)
-        if answer is not None and answer.body is not None:
-            bodies[path] = answer.body
-            fresh[path] = [answer.etag, answer.last_modified, hashlib.sha256(answer.body).hexdigest()]
-    _check_complete(bodies, validators, url)
-    packed = INDEX_GZ in bodies
-    bodies["index"] = upstream.decompress_index(bodies[INDEX_GZ if packed else INDEX], gz=packed, limit=UNPACKED_LIMIT)
-    return bodies, fresh
-
-
-def _get(app: App, url: str, path: str, known: list[str | None] | None) -> Fetched | None:
-    etag, last_modified = (known[0], known[1]) if known else (None, None)
-    return app.fetch.get(f"{url}/{path}", etag=etag, last_modified=last_modified, limit=DOCUMENT_LIMIT)
-
-
-def _is_same(answer: Fetched | None, known: list[str | None] | None) -> bool:
-    if answer is None or known is None:
-        return answer is None and known is None
-    return answer.body is None or hashlib.sha256(answer.body).hexdigest() == known[2]
-
-
-def _check_complete(bodies: Documents, validators: Validators, url: str) -> None:
-    if INDEX_GZ not in bodies and INDEX not in bodies:
-        raise UpstreamInvalid(
-            f"{shown(url)} has neither {INDEX_GZ} nor {INDEX}",
-            hint="[cran] upstream is the base URL of a CRAN mirror, above its src folder",
+def check_is_first(source: Source) -> None:
+    """Raises AlreadySynced if a mirror has its history."""
+    if source.synced_from is not None:
+        raise AlreadySynced(
+            f"source {source.name!r} was synced before: how much history it has was decided then",
+            hint="history can be chosen for the first sync alone",
         )
-    if ARCHIVE in validators and ARCHIVE not in bodies:
-        raise UpstreamInvalid(
-            f"{shown(url)} no longer has {ARCHIVE}; nothing was changed",
-            hint="try again later; without it all archived versions would vanish",
-        )
+
+
+def _compare(app: App, cut: Cut, validators: Validators, copy: UpstreamCopy, now: Texts) -> _Comparison:
+    """What is known and what upstream has now: of the packages that changed, or of all if only that can tell."""
+    summary = upstreamcopy.unpack(copy.get(validators[SUMMARY][2])) if SUMMARY in validators else None
+    before = documents.recall(validators, copy) if summary is not None else None
+    if summary is not None and before is not None:
+        new = news.compare(before, summary.outline, now, also=summary.unsettled)
+        if new is not None:
+            with app.db.read() as connection:
+                known = db_files.visible_of(connection, cut, new.packages)
+                current, versions = db_files.count_visible(connection, cut)
+            same = current - sum(row.status is FileStatus.CURRENT for row in known), versions - len(known)
+            return _Comparison(known, new.inventory, same)
+    inventory = upstream.inventory(now)
+    with app.db.read() as connection:
+        return _Comparison(db_files.visible(connection, cut), inventory)
+
+
+def _check_sizes(found: _Comparison, url: str, *, force: bool, archive_is_known: bool) -> None:
+    packages, versions = found.same
+    had = packages + sum(row.status is FileStatus.CURRENT for row in found.known)
+    has = packages + sum(row.status is FileStatus.CURRENT for row in found.inventory.found)
+    _check_size(had, has, url, "packages", force=force)
+    had, has = versions + len(found.known), versions + len(found.inventory.found)
+    _check_size(had, has, url, "versions", force=force or not archive_is_known)
 
 
 def _check_size(had: int, has: int, url: str, what: str, *, force: bool) -> None:
@@ -156,8 +155,25 @@ def _check_size(had: int, has: int, url: str, what: str, *, force: bool) -> None
         )
 
 
+def _keep(copy: UpstreamCopy, asked: documents.Asked, inventory: Inventory, todo: Plan) -> Validators:
+    """Keep the documents for the next sync, which takes them if it finds these validators in the database."""
+    if inventory.outline is None:
+        return asked.validators
+    for body in asked.bodies.values():
+        copy.put(body)
+    summary = copy.put(upstreamcopy.pack(Summary(inventory.outline, todo.unsettled)))
+    return {**asked.validators, SUMMARY: [None, None, summary]}
+
+
 def _write(
-    connection: Connection, app: App, source: Source, todo: Plan, known: Sequence[Listed], *, message: str
+    connection: Connection,
+    app: App,
+    source: Source,
+    todo: Plan,
+    known: Sequence[Listed],
+    *,
+    message: str,
+    report: Report,
 ) -> tuple[TransactionId, ...]:
     """Record the plan: one transaction a day, all files and their visibility."""
     ids = db_transactions.add_many(
@@ -165,9 +181,28 @@ def _write(
     )
     first_file = db_files.next_id(connection)
     hashed = {(row.file.package, row.file.version, row.file.md5): row.file for row in known if row.file.md5}
-    db_files.add(connection, [_file(first_file + n, source, found, hashed) for n, found in enumerate(todo.new_files)])
+    ended, rows = _rows(source, todo, ids, first_file)
+    total = len(todo.new_files) + len(rows)
+    for start in range(0, len(todo.new_files), PIECE):
+        report("writing", start, total)
+        piece = enumerate(todo.new_files[start : start + PIECE], first_file + start)
+        db_files.add(connection, [_file(id_, source, found, hashed) for id_, found in piece])
+    db_files.hide(connection, ended)
+    for start in range(0, len(rows), PIECE):
+        report("writing", len(todo.new_files) + start, total)
+        db_files.show(connection, rows[start : start + PIECE])
+    return tuple(ids)
+
+
+_Row = tuple[int, int, FileStatus, TransactionId, TransactionId]
+
+
+def _rows(
+    source: Source, todo: Plan, ids: Sequence[TransactionId], first_file: int
+) -> tuple[list[tuple[int, TransactionId]], list[_Row]]:
+    """Visible rows that end, and new rows of visibility: those that the plan itself ends again, and those that stay."""
     ended: list[tuple[int, TransactionId]] = []
-    rows: list[tuple[int, int, FileStatus, TransactionId, TransactionId]] = []
+    rows: list[_Row] = []
     begun: dict[int, tuple[FileStatus, TransactionId]] = {}
     for at, day in zip(ids, todo.days, strict=True):
         for handle in day.ends:
@@ -180,9 +215,7 @@ def _write(
         for handle, status in day.begins:
             begun[handle if handle > 0 else first_file - handle - 1] = (status, at)
     rows += [(file_id, source.id, status, since, FOREVER) for file_id, (status, since) in begun.items()]
-    db_files.hide(connection, ended)
-    db_files.show(connection, rows)
-    return tuple(ids)
+    return ended, rows
 
 
 def _file(id_: int, source: Source, found: Found, hashed: dict[tuple[PackageName, str, str], File]) -> File:

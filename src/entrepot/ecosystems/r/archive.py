@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import groupby
-from typing import cast
+from typing import NamedTuple, cast
 
 from entrepot.core.errors import Invalid
 from entrepot.core.model import File, Listed
 from entrepot.ecosystems.r import paths, rds
-from entrepot.ecosystems.r.rdsvalues import Kind, RVector, Shared, data_frame, strings
+from entrepot.ecosystems.r.rdsvalues import Kind, RValue, RVector, Shared, data_frame, strings
 
 LARGEST = 256 << 20
 """Most bytes that such a file may unpack to; CRAN's has some 35 MB."""
@@ -23,8 +22,7 @@ _POSIXCT = {"class": Shared(Kind.STRING, ("POSIXct", "POSIXt"))}
 _OCTMODE = {"class": Shared(Kind.STRING, ("octmode",))}
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedRow:
+class ArchivedRow(NamedTuple):
     """One archived file; `name` is NAME_VERSION.tar.gz; `size` and `published` (UTC) are None where not told."""
 
     package: str
@@ -85,13 +83,20 @@ def parse_archive(data: bytes) -> list[ArchivedRow]:
         Invalid: not readable, or not a list.
     """
     found = []
-    for frame in rds.read_elements(data, limit=LARGEST):
-        for path, size, published in _rows(frame):
-            folder, _, name = path.rpartition("/")
-            parts = paths.split_file_name(name)
-            # The folder is the package's, whatever CRAN's list calls the frame.
-            if parts is not None and folder in (parts[0], ""):
-                found.append(ArchivedRow(*parts, name, size, published))
+    for frame in rds.Elements(data, limit=LARGEST):
+        found += archived_rows(frame)
+    return found
+
+
+def archived_rows(frame: RValue) -> list[ArchivedRow]:
+    """The rows of one element of archive.rds, nothing of a thing that isn't a `file.info()` frame."""
+    found = []
+    for path, size, published in _rows(frame):
+        folder, _, name = path.rpartition("/")
+        parts = paths.split_file_name(name)
+        # The folder is the package's, whatever CRAN's list calls the frame.
+        if parts is not None and folder in (parts[0], ""):
+            found.append(ArchivedRow(parts[0], parts[1], name, size, published))
     return found
 
 
@@ -108,7 +113,7 @@ def parse_current(data: bytes) -> dict[str, tuple[int | None, datetime | None]]:
     return {name: (size, published) for name, size, published in rows if paths.split_file_name(name)}
 
 
-def _rows(frame: object) -> Iterator[tuple[str, int | None, datetime | None]]:
+def _rows(frame: RValue) -> Iterator[tuple[str, int | None, datetime | None]]:
     """(row name, size, mtime) of a `file.info()` frame; nothing of a thing that isn't one."""
     if not isinstance(frame, RVector) or frame.kind is not Kind.LIST:
         return

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from entrepot.ecosystems.r.rdsread import read, read_elements
+from entrepot.ecosystems.r.rdsread import Elements, read
 from entrepot.ecosystems.r.rdsvalues import RValue, RVector, data_frame
 from entrepot.ecosystems.r.rdswrite import Writer, write, write_matrix
 
-__all__ = ["RValue", "RVector", "Writer", "data_frame", "read", "read_elements", "write", "write_matrix"]
+__all__ = ["Elements", "RValue", "RVector", "Writer", "data_frame", "read", "write", "write_matrix"]

@@ -46,16 +46,50 @@ def read(data: bytes, *, limit: int = 1 << 30) -> RValue:
         return _Reader(unpack(data, limit), limit).item(0)
 
 
-def read_elements(data: bytes, *, limit: int = 1 << 30) -> Iterator[RValue]:
+class Elements:
     """The elements of the list in an .rds file, one at a time, so that a long one is never in memory as a whole.
 
+    `raw` are the unpacked bytes and `at` is the place in them where the next element begins. R refers back to symbols
+    by number: `symbols` is its table so far. An element that `is_plain` adds nothing to the table, so the same bytes
+    mean the same wherever the table begins the same.
+
     Raises:
-        Invalid: as `read`, when reached; not a list.
+        Invalid: as `read`, here or when reached; not a list.
     """
-    with _faults():
-        reader = _Reader(unpack(data, limit), limit)
-        for _ in range(reader.list_length()):
-            yield reader.item(1)
+
+    def __init__(self, data: bytes, *, limit: int = 1 << 30) -> None:
+        with _faults():
+            self._reader = _Reader(unpack(data, limit), limit)
+            self.count = self._reader.list_length()
+        self.raw = self._reader.raw
+        self.is_plain = True
+
+    @property
+    def at(self) -> int:
+        return self._reader.at
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(self._reader.references)
+
+    def next(self) -> RValue:
+        """The element at `at`, which then is behind it."""
+        reader = self._reader
+        symbols, budget = len(reader.references), reader.budget
+        with _faults():
+            value = reader.item(1)
+        self.is_plain = len(reader.references) == symbols and reader.budget == budget
+        return value
+
+    def go_to(self, at: int, symbols: Sequence[str] | None = None) -> None:
+        """Go on at another place, with another table of symbols if it is given."""
+        self._reader.at = at
+        if symbols is not None:
+            self._reader.references[:] = symbols
+
+    def __iter__(self) -> Iterator[RValue]:
+        for _ in range(self.count):
+            yield self.next()
 
 
 @contextmanager
@@ -80,6 +114,7 @@ class _Reader:
         self.strings: dict[bytes, str | None] = {}
         self.recent: dict[str, tuple[bytes, RValue]] = {}
         self.blocks: list[tuple[bytes, dict[str, RValue]]] = []
+        self.elements: dict[tuple[int, bytes], tuple[bytes, RValue]] = {}
         self._head()
 
     def _head(self) -> None:
@@ -153,8 +188,21 @@ class _Reader:
         if depth > _DEEPEST:
             raise Invalid(f"the R data file is nested deeper than {_DEEPEST} levels")
         self.at = start
-        item = self.item
-        return [item(depth + 1) for _ in range(count)]
+        return [self._element(number, depth + 1) for number in range(count)]
+
+    def _element(self, number: int, depth: int) -> RValue:
+        """A list's element. Columns of thousands of data frames hold the same, such as owners of files: read once."""
+        raw, start = self.raw, self.at
+        head = number, raw[start : start + 8]  # the type and, of vectors, the length
+        seen = self.elements.get(head)
+        if seen is not None and raw.startswith(seen[0], start):
+            self.at += len(seen[0])
+            return seen[1]
+        symbols = len(self.references)
+        value = self.item(depth)
+        if seen is None and len(self.elements) < 4096 and self._is_repeatable(start, symbols, 1024):
+            self.elements[head] = (raw[start : self.at], value)
+        return value
 
     def _strings(self, at: int, count: int) -> list[str | None]:
         # The innermost loop: a CRAN archive index has a million strings, most of them seen before.

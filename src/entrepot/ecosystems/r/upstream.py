@@ -1,35 +1,58 @@
-"""What an upstream's indexes say that it has: PACKAGES, Meta/archive.rds and Meta/current.rds put together."""
+"""What an upstream's indexes say that it has and had: PACKAGES, Meta/archive.rds, Meta/current.rds and PACKAGES.in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 
-from entrepot.core.changes import Found
 from entrepot.core.errors import Invalid, UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
-from entrepot.ecosystems.r import dcf, gzips, paths
-from entrepot.ecosystems.r.archive import ArchivedRow, parse_archive, parse_current
+from entrepot.core.timelines import Found
+from entrepot.ecosystems.r import comments, dcf, gzips, paths
+from entrepot.ecosystems.r.archive import ArchivedRow, parse_current
+from entrepot.ecosystems.r.frames import Frames, read_archive
 from entrepot.ecosystems.r.packages import fields_of_stanza
 from entrepot.ecosystems.r.versions import check_name, check_version, version_key
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d):(\d\d))?", re.ASCII)
 _MD5 = re.compile(r"[0-9a-f]{32}")
 # Each field name is a column of PACKAGES.rds: names made up for each package would make it grow with the square.
-_MOST_FIELDS = 200
+MOST_FIELDS = 200
 Facts = tuple[int | None, datetime | None]
 Versions = dict[tuple[str, str], Found]
 
 
 @dataclass(frozen=True, slots=True)
+class Texts:
+    """What an upstream publishes: the text of PACKAGES, and the other files as they are, None where it has none."""
+
+    index: bytes
+    archive: bytes | None = None
+    current: bytes | None = None
+    comments: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What makes the next texts comparable with these: their fields, and where archive.rds has which package."""
+
+    fields: frozenset[str]
+    frames: Frames
+
+
+@dataclass(frozen=True, slots=True)
 class Inventory:
-    """All that an upstream has, and a line for each entry of its list that had to be left out."""
+    """All that an upstream has, when packages were taken off and came back, and a line for each entry of its list that
+    had to be left out. `outline` is None if these texts can't be compared with the next ones piece by piece."""
 
     found: list[Found]
     faults: list[str]
+    events: comments.Events
+    outline: Outline | None = None
 
 
 def decompress_index(body: bytes, *, gz: bool, limit: int) -> bytes:
@@ -64,40 +87,45 @@ def _refuse_page(body: bytes) -> None:
         )
 
 
-def inventory(index: bytes, *, archive: bytes | None, current: bytes | None) -> Inventory:
+def inventory(texts: Texts) -> Inventory:
     """Every version that an upstream has: those of PACKAGES, then those that only its archive has.
 
     Of several versions of one package in PACKAGES the highest is current, the others are archived. Stanzas with a
     `Path` belong to another folder and are passed over. A bad stanza is left out and told in `faults`.
 
-    Args:
-        index: the text of PACKAGES.
-        archive: Meta/archive.rds, None if the upstream has none.
-        current: Meta/current.rds, None if the upstream has none.
-
     Raises:
-        UpstreamInvalid: one of the three is not what it should be as a whole.
+        UpstreamInvalid: PACKAGES, archive.rds or current.rds is not what it should be as a whole.
     """
+    with refusing():
+        facts = parse_current(texts.current) if texts.current is not None else {}
+        rows, frames = read_archive(texts.archive) if texts.archive is not None else ([], None)
+        listed, fields, faults = read_index(texts.index, facts)
+    put_together(listed, rows)
+    events = comments.parse_events(comments.blocks(texts.comments or b""))
+    is_usual = frames is not None and not faults and len(fields) <= MOST_FIELDS
+    outline = Outline(frozenset(fields), frames) if frames is not None and is_usual else None
+    return Inventory(list(listed.values()), faults, events, outline)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Says of texts that can't be read as a whole that it is upstream's list that can't."""
     try:
-        facts = parse_current(current) if current is not None else {}
-        rows = parse_archive(archive) if archive is not None else []
-        listed, faults = _listed(index, facts)
+        yield
     except Invalid as error:
         raise UpstreamInvalid(f"the upstream's package list can't be read: {error}") from error
-    _demote(listed)
-    _add_archived(listed, rows)
-    return Inventory(list(listed.values()), faults)
 
 
-def _listed(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, list[str]]:
+def read_index(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, set[str], list[str]]:
+    """(versions, all of their fields' names, faults) of PACKAGES."""
     listed: Versions = {}
     faults = []
     fields: set[str] = set()
     for number, stanza in enumerate(dcf.parse(index), 1):
         if "Path" in stanza:
             continue
-        if len(fields) < _MOST_FIELDS:
-            fields.update(islice(stanza, _MOST_FIELDS))
+        if len(fields) < MOST_FIELDS:
+            fields.update(islice(stanza, MOST_FIELDS))
         elif not stanza.keys() <= fields:
             stanza = {key: value for key, value in stanza.items() if key in fields}
             faults.append(f"entry {number} of PACKAGES has unusual fields that were left out")
@@ -109,7 +137,13 @@ def _listed(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, list[st
             continue
         if listed.setdefault((found.package, found.version), found) is not found:
             faults.append(f"entry {number} of PACKAGES ({found.package} {found.version}) was left out: listed before")
-    return listed, faults
+    return listed, fields, faults
+
+
+def put_together(listed: Versions, rows: Iterable[ArchivedRow]) -> None:
+    """Make of the versions of PACKAGES, by adding those of the archive, all that an upstream has."""
+    _demote(listed)
+    _add_archived(listed, rows)
 
 
 def _found(stanza: Mapping[str, str], facts: Mapping[str, Facts]) -> Found:
@@ -157,10 +191,10 @@ def _demote(listed: Versions) -> None:
             continue
         if version_key(found.version) > version_key(other.version):
             newest[found.package], key = found, (other.package, other.version)
-        listed[key] = replace(listed[key], status=FileStatus.ARCHIVED)
+        listed[key] = listed[key]._replace(status=FileStatus.ARCHIVED)
 
 
-def _add_archived(listed: Versions, rows: list[ArchivedRow]) -> None:
+def _add_archived(listed: Versions, rows: Iterable[ArchivedRow]) -> None:
     """Add what only the archive has, and what it knows better of versions that PACKAGES lists besides the current."""
     for row in rows:
         key = row.package, row.version
@@ -177,4 +211,4 @@ def _add_archived(listed: Versions, rows: list[ArchivedRow]) -> None:
                 published=row.published,
             )
         elif known.status is FileStatus.ARCHIVED and known.size is None:
-            listed[key] = replace(known, size=row.size, published=row.published or known.published)
+            listed[key] = known._replace(size=row.size, published=row.published or known.published)
