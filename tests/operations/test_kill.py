@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select, text, update
 
 from entrepot.app import App, open_app
 from entrepot.core.model import SourceType
@@ -329,6 +329,7 @@ def test_a_server_killed_in_the_middle_of_a_sync(settings: Settings, cran: FakeC
 def forget_heartbeats(settings: Settings) -> None:
     with opened(settings) as app, app.db.write() as connection:
         connection.execute(update(schema.jobs).values(heartbeat=datetime.now(UTC) - timedelta(minutes=1)))
+        connection.execute(text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"))
 
 
 def test_a_server_waits_for_a_command_where_another_was_killed(settings: Settings) -> None:

@@ -43,6 +43,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "cancel": jobs.cancel,
     "serve": service.serve,
     "migrate": service.migrate,
+    "worker": service.worker,
     "check-config": service.check_config,
 }
 """Every command: the words -> the function. A verb with nouns may also be a command itself (`list`)."""

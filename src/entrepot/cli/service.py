@@ -20,6 +20,17 @@ def serve(session: Session) -> None:
     run(settings)
 
 
+def worker(session: Session) -> None:
+    """Run background work alone, without HTTP, until it is told to stop.
+
+    Beside the servers of other nodes on PostgreSQL; on SQLite only while no server runs. SIGTERM or Ctrl-C stop it.
+    """
+    settings = session.local_settings("worker")
+    from entrepot.web.worker import work
+
+    work(settings)
+
+
 def migrate(session: Session) -> None:
     """Bring the database's schema up to this version."""
     settings = session.local_settings("migrate")

@@ -123,4 +123,9 @@ class Runner:
 
 
 def _engine(app: App, carrier: Carrier, *, is_alone: bool, on_free: Callable[[], None]) -> Engine:
-    return Threads(app, carrier, is_alone=is_alone and app.db.is_sqlite, on_free=on_free)
+    if app.db.is_sqlite:
+        return Threads(app, carrier, is_alone=is_alone, on_free=on_free)
+    # Here, not at the top: an installation with an embedded database needs none of it.
+    from entrepot.jobs.postgres import Queue
+
+    return Queue(app, carrier)

@@ -64,6 +64,26 @@ def alone(data_dir: Path) -> Iterator[None]:
             (data_dir / WHERE).unlink(missing_ok=True)
 
 
+@contextmanager
+def beside_no_server(data_dir: Path) -> Iterator[None]:
+    """Use the data folder as local commands do, for as long as no server has it.
+
+    Raises:
+        ServerRunning: a server has it.
+    """
+    with _lock_file(data_dir) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServerRunning(
+                f"a server uses the data folder {data_dir}, and does its background work itself",
+                hint="a worker of its own needs PostgreSQL and a [server] data_dir of its own",
+            ) from None
+        # No server lives now; one that was killed left this.
+        (data_dir / WHERE).unlink(missing_ok=True)
+        yield
+
+
 def announce(data_dir: Path, host: str, port: int) -> None:
     """Tell local commands where the server listens."""
     text = json.dumps({"address": f"http://{_reachable(host)}:{port}", "pid": os.getpid()})
@@ -148,6 +168,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
 @contextmanager
 def _lock_file(data_dir: Path) -> Iterator[int]:
     try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
         # Read-only is enough for a lock, so a member of the server's group may take it.
         descriptor = os.open(data_dir / LOCK, os.O_RDONLY | os.O_CREAT, 0o640)
     except OSError as error:

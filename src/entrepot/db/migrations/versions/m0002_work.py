@@ -1,4 +1,7 @@
-"""Jobs that are tried again, cancelled and logged; the version of the catalogue, by which answers are kept."""
+"""Jobs that are tried again, cancelled and logged, and on PostgreSQL the tables of the queue that carries them; the
+version of the catalogue, by which answers are kept."""
+
+from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +10,9 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+QUEUE = Path(__file__).parents[1] / "procrastinate-3.10.sql"
+"""procrastinate's schema, word for word (MIT license). A later one comes by its own migrations in one of ours."""
 
 
 def upgrade() -> None:
@@ -54,3 +60,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_job_lines")),
     )
     op.create_index("ix_job_lines_job", "job_lines", ["job_id", "id"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        # Without parameters, or the driver would take each % for one.
+        plain = op.get_bind().execution_options(no_parameters=True)
+        plain.exec_driver_sql(QUEUE.read_text("utf-8"))
