@@ -1,0 +1,386 @@
+"""What is measured, cell by cell; each gives lines for the table, with its goal."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from itertools import cycle, product
+from typing import Any
+from urllib.parse import urlencode
+
+from load import Burst, Load, burst, gzip_seconds, quantile, same
+from rig import INDEX, Ended, Fault, Installation, Reply, Rig, Site, few_packages, source_package
+from table import Row
+
+RDS = "/cran/latest/src/contrib/PACKAGES.rds"
+MISSING = "/cran/latest/src/contrib/nothing_1.0.tar.gz"
+SMALL = "/bench/latest/src/contrib/small_1.0.tar.gz"
+LARGE = "/bench/latest/src/contrib/large_1.0.tar.gz"
+SIZES = {"small": 11_000, "large": 50_000_000}
+STATE = frozenset({"jobs", "job_lines", "sqlite_sequence"})
+"""Tables that tell of the sync itself."""
+MEMORY_DATES, MEMORY_SECONDS = 300, 180
+YEAR = (date(2024, 1, 1), date(2024, 12, 31))
+
+
+@dataclass
+class Bench:
+    """The servers and how long to measure."""
+
+    rig: Rig
+    seconds: float
+    rounds: int
+    cran: Installation = field(init=False)
+    nginx: Site = field(init=False)
+    first_sync: Ended = field(init=False)
+    size: float = field(init=False)
+
+    def set_up(self) -> None:
+        """Everything that all cells need: nginx, the first sync, two packages of our own."""
+        tell("CRAN's files of the first day")
+        self.rig.publish(0)
+        self.nginx = self.rig.start_nginx()
+        self.cran = self.rig.installation("cran")
+        tell("the first sync")
+        self.first_sync = self.cran.run("sync", "--quiet")
+        self.size = self.cran.database_size()
+        tell("a source of our own")
+        files = []
+        for name, size in SIZES.items():
+            files.append(self.rig.work / f"{name}_1.0.tar.gz")
+            files[-1].write_bytes(source_package(name, size))
+        self.cran.run("create", "source", "--name=bench")
+        self.cran.run("create", "repo", "--name=bench")
+        self.cran.run("subscribe", "--repo=bench", "--source=bench")
+        self.cran.run("add", "--source=bench", f"--path={','.join(map(str, files))}")
+
+    @property
+    def server(self) -> Site:
+        return self.cran.server
+
+
+def tell(words: str) -> None:
+    """A line about what is going on."""
+    print(f"bench: {words}", file=sys.stderr, flush=True)
+
+
+# Requests a second
+
+
+@dataclass(frozen=True, slots=True)
+class LoadCell:
+    """One path under load; `share` is the goal, as a part of nginx's figure."""
+
+    title: str
+    path: str
+    share: float | None = None
+    connections: int = 32
+    is_conditional: bool = False
+    in_bytes: bool = False
+
+    def __call__(self, bench: Bench) -> Iterator[Row]:
+        sites = (bench.server, bench.nginx)
+        loads = {site.name: self._load(bench, site) for site in sites}
+        found: dict[str, list[Burst]] = {site.name: [] for site in sites}
+        for round_ in range(bench.rounds):
+            for site in sites if round_ % 2 else reversed(sites):
+                found[site.name].append(burst(site, loads[site.name], bench.seconds))
+        ours, limit = (self._median(found[site.name]) for site in sites)
+        yield Row(
+            self.title,
+            self._figure(ours),
+            self._figure(limit),
+            f"{ours / limit:.2f}",
+            f"at least {self.share:.0%} of nginx" if self.share else "",
+            ours >= self.share * limit if self.share else None,
+            self._cpu(*(found[site.name] for site in sites)),
+        )
+
+    def _load(self, bench: Bench, site: Site) -> Load:
+        """What to ask of a site, after both were seen to give the same."""
+        ours = bench.server.ask(self.path)
+        _put(bench, self.path, ours)
+        replies = {it.name: it.ask(self.path) for it in (bench.server, bench.nginx)}
+        same(replies[bench.server.name], replies[bench.nginx.name], self.path)
+        reply = replies[site.name]
+        headers: dict[str, str] = {}
+        if self.is_conditional:
+            headers["If-None-Match"] = reply.headers["etag"]
+            reply = site.ask(self.path, headers)
+            if reply.status != 304 or reply.body:
+                raise Fault(f"{site.name} answered {reply.status} with {len(reply.body)} bytes to its own ETag")
+        return Load(self.path, headers, reply.status, len(reply.body), self.connections)
+
+    def _median(self, bursts: Sequence[Burst]) -> float:
+        return statistics.median(it.bytes if self.in_bytes else it.requests for it in bursts)
+
+    def _figure(self, value: float) -> str:
+        return f"{value / 1e6:,.0f} MB/s" if self.in_bytes else f"{value:,.0f}/s"
+
+    def _cpu(self, ours: Sequence[Burst], limit: Sequence[Burst]) -> str:
+        unit, scale = ("ms", 1e3) if self.in_bytes else ("µs", 1e6)
+        a, b = (statistics.median(it.cpu for it in bursts) * scale for bursts in (ours, limit))
+        return f"CPU {a:.0f} {unit}, nginx {b:.0f} {unit}"
+
+
+def _put(bench: Bench, path: str, reply: Reply) -> None:
+    """Keep what Entrepot answered where nginx serves it; once, since nginx keeps what it opened."""
+    if reply.status not in (200, 404):
+        raise Fault(f"{path}: {reply.status} {reply.body[:200].decode(errors='replace')}")
+    place = bench.rig.static / (path.removeprefix("/") if reply.status == 200 else "404.txt")
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(reply.body)
+
+
+# One request at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Cold:
+    """An index of dates that nobody asked before."""
+
+    name: str
+    latest: str
+    goal: float
+
+    def __call__(self, bench: Bench) -> Iterator[Row]:
+        _put(bench, self.latest, bench.server.ask_well(self.latest))
+        ready = statistics.median(bench.nginx.ask_well(self.latest).seconds for _ in range(20))
+        for which, days in (
+            ("25 dates of 2000 to 2024", bench.rig.fresh_dates(25)),
+            ("10 dates of 2024", bench.rig.fresh_dates(10, *YEAR)),
+        ):
+            replies = {day: bench.server.ask_well(f"/cran/{day}/src/contrib/{self.name}") for day in days}
+            times = [reply.seconds for reply in replies.values()]
+            median, packed = statistics.median(times), gzip_seconds(replies[max(days)].body)
+            yield Row(
+                f"cold {self.name}, {which}",
+                f"{milli(median)} median",
+                milli(ready),
+                "",
+                f"at most {self.goal * 1000:.0f} ms",
+                median <= self.goal,
+                f"90% {milli(quantile(times, 0.9))}, max {milli(max(times))}; "
+                f"gzip {milli(packed)}, newest {replies[max(days)].seconds / packed:.1f} of it",
+            )
+
+
+def api_pages(bench: Bench) -> Iterator[Row]:
+    """Pages of the package list of all of CRAN."""
+    sorts = product(("name", "version", "package_date", "package_size"), ("asc", "desc"), (1, 100, 200))
+    listed = [{"_sort": sort, "_order": order, "_page": page} for sort, order, page in sorts]
+    found = [{"name_like": part, "_sort": sort} for part, sort in product(("gg", "spatial", "e"), ("name", "version"))]
+    asked: list[dict[str, Any]] = [*listed, *found]
+    dated = [{**query, "snapshot": day} for query, day in zip(cycle(asked), bench.rig.fresh_dates(30), strict=False)]
+    for which, queries in (("latest", asked), ("a date never asked", dated)):
+        times = [bench.server.ask_well(f"/__api__/repos/cran/packages?{urlencode(it)}").seconds for it in queries]
+        median = statistics.median(times)
+        yield Row(
+            f"page of the package API, {which}",
+            f"{milli(median)} median",
+            goal="at most 50 ms",
+            met=median <= 0.05,
+            besides=f"{len(times)} pages, 90% {milli(quantile(times, 0.9))}, max {milli(max(times))}",
+        )
+
+
+def resolving(bench: Bench) -> Iterator[Row]:
+    """A date's page where a source has thousands of transactions, against one with a handful."""
+    contrib = bench.rig.upstream / "few" / "src" / "contrib"
+    contrib.mkdir(parents=True, exist_ok=True)
+    (contrib / "PACKAGES").write_text(few_packages())
+    few = bench.rig.installation("few")
+    few.run("sync", "--quiet")
+    few.serve()
+    try:
+        sites = (bench.server, few.server)
+        times: dict[int, list[float]] = {site.port: [] for site in sites}
+        for day in bench.rig.fresh_dates(200):
+            for site in sites:
+                times[site.port].append(site.ask_well(f"/cran/{day}/").seconds)
+        many_ms, few_ms = (statistics.median(times[site.port]) for site in sites)
+        counts = [at.rows()["transactions"] for at in (bench.cran, few)]
+    finally:
+        few.stop()
+    yield Row(
+        "resolving a date",
+        f"{milli(many_ms)} median",
+        "",
+        f"{many_ms / few_ms:.2f}",
+        "as with few transactions",
+        many_ms <= 1.5 * few_ms,
+        f"{counts[0]:,} transactions; {milli(few_ms)} with {counts[1]}",
+    )
+
+
+# The catalogue and the server
+
+
+def first_sync(bench: Bench) -> Iterator[Row]:
+    """The whole history from nothing."""
+    it = bench.first_sync
+    rows = bench.cran.rows()
+    yield Row(
+        "first sync, full history",
+        f"{it.seconds:.1f} s",
+        goal="at most 45 s",
+        met=it.seconds <= 45,
+        besides=f"CPU {it.cpu:.1f} s; {rows['files']:,} versions, {rows['transactions']:,} transactions",
+    )
+    yield Row("its memory", f"{it.peak:.0f} MB", goal="under 700 MB", met=it.peak < 700)
+
+
+def catalogue(bench: Bench) -> Iterator[Row]:
+    """The database on disk."""
+    yield Row("catalogue on disk (SQLite)", f"{bench.size:.0f} MB", goal="at most 400 MB", met=bench.size <= 400)
+
+
+def start(bench: Bench) -> Iterator[Row]:
+    """From the start of the process to the first index."""
+    times = []
+    for _ in range(3):
+        bench.cran.stop()
+        bench.cran.forget_rendered()
+        times.append(bench.cran.serve())
+    bench.cran.stop()
+    kept, alive = bench.cran.serve(), bench.cran.serve("/__ping__")
+    median = statistics.median(times)
+    yield Row(
+        "start to first answer",
+        f"{median:.2f} s",
+        goal="at most 3 s",
+        met=median <= 3,
+        besides=f"index still in the cache on disk {kept:.2f} s, /__ping__ {alive:.2f} s",
+    )
+
+
+def memory(bench: Bench) -> Iterator[Row]:
+    """A server's memory after many different snapshots."""
+    bench.cran.serve()
+    days = bench.rig.fresh_dates(MEMORY_DATES)
+    stop, asked = time.perf_counter() + MEMORY_SECONDS, 0
+    for at, day in enumerate(days):
+        if time.perf_counter() > stop:
+            break
+        for name in ("PACKAGES.gz", "PACKAGES.rds") if at % 10 == 0 else ("PACKAGES.gz",):
+            bench.server.ask_well(f"/cran/{day}/src/contrib/{name}")
+        asked += 1
+    now, most = bench.server.memory()
+    yield Row(
+        f"memory after {asked} dates",
+        f"{now:.0f} MB",
+        goal=f"under 500 MB after {MEMORY_DATES}",
+        met=now < 500 and asked == MEMORY_DATES,
+        besides=f"at most {most:.0f} MB on the way",
+    )
+
+
+def a_days_sync(bench: Bench) -> Iterator[Row]:
+    """What changed on CRAN in one real day."""
+    expected = bench.rig.changes()
+    tell("CRAN's files of the second day")
+    bench.rig.publish(1)
+    before = bench.server.cpu()
+    job, seen = _sync(bench)
+    result, took = job["result"], _took(job)
+    cpu, most = bench.server.cpu() - before, bench.server.memory()[1]
+    told = {word: result[word] for word in ("added", "updated", "archived") if result[word]}
+    changes = ", ".join(f"{count} {word}" for word, count in told.items())
+    if told != expected:
+        raise Fault(f"the sync told of {changes}; by CRAN's log it is {expected}")
+    yield Row(
+        "a day's sync",
+        f"{took:.2f} s",
+        goal="at most 2 s",
+        met=took <= 2,
+        besides=f"{changes} in {result['transactions']} transaction(s); seen from outside {seen:.2f} s, "
+        f"CPU {cpu:.1f} s, memory of the server at most {most:.0f} MB",
+    )
+
+
+def without_changes(bench: Bench) -> Iterator[Row]:
+    """A sync that finds all as it was."""
+    rows, logged, jobs = bench.cran.rows(), len(bench.rig.upstream_log()), []
+    for _ in range(3):
+        jobs.append(_sync(bench)[0])
+    time.sleep(0.3)
+    asked = Counter(line.split()[0] for line in bench.rig.upstream_log()[logged:])
+    grown = _grown(rows, bench.cran.rows())
+    took = statistics.median(map(_took, jobs))
+    yield Row(
+        "a sync without changes",
+        f"{took:.2f} s",
+        goal="304 only, no row written",
+        met=set(asked) == {"304"} and not grown,
+        besides=f"upstream's answers in three syncs: {_counts(asked)}; rows written: {_counts(grown) or 'none'}",
+    )
+
+
+def _sync(bench: Bench) -> tuple[dict[str, Any], float]:
+    """A finished job of a sync, and the seconds from asking for it to seeing it done."""
+    began = time.perf_counter()
+    reply = bench.server.ask("/__api__/sources/cran/sync", bench.cran.token(), method="POST", json={})
+    if reply.status != 202:
+        raise Fault(f"a sync was answered with {reply.status}: {reply.body[:300].decode(errors='replace')}")
+    job = _json(reply)
+    while job["state"] in ("queued", "running"):
+        if time.perf_counter() - began > 180:
+            raise Fault("a sync was not done after 180 s")
+        time.sleep(0.05)
+        job = _json(bench.server.ask_well(f"/__api__/jobs/{job['id']}"))
+    if job["state"] != "done":
+        raise Fault(f"a sync {job['state']}: {job['error']}")
+    return job, time.perf_counter() - began
+
+
+def _json(reply: Reply) -> dict[str, Any]:
+    return dict(json.loads(reply.body))
+
+
+def _took(job: Mapping[str, Any]) -> float:
+    begin, finish = (datetime.fromisoformat(job[name]) for name in ("started", "finished"))
+    return (finish - begin).total_seconds()
+
+
+def _grown(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """How many rows tables have more or fewer, those of the jobs left out."""
+    names = sorted((before.keys() | after.keys()) - STATE)
+    changed = {name: after.get(name, 0) - before.get(name, 0) for name in names}
+    return {name: count for name, count in changed.items() if count}
+
+
+def _counts(numbers: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} × {word}" for word, count in numbers.items())
+
+
+def milli(seconds: float) -> str:
+    """Milliseconds with as many digits as matter."""
+    return f"{seconds * 1000:.{0 if seconds >= 0.02 else 1}f} ms"
+
+
+CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
+    "first-sync": first_sync,
+    "catalogue": catalogue,
+    "start": start,
+    "index": LoadCell("`PACKAGES.gz`, warm", INDEX, 0.5),
+    "conditional": LoadCell("`PACKAGES.gz`, conditional", INDEX, 0.5, is_conditional=True),
+    "rds": LoadCell("`PACKAGES.rds`, warm", RDS),
+    "missing": LoadCell("404", MISSING),
+    "small": LoadCell("tarball of 11 KB", SMALL, 0.5),
+    "large": LoadCell("tarball of 50 MB", LARGE, 0.7, connections=8, in_bytes=True),
+    "cold": Cold("PACKAGES.gz", INDEX, 0.25),
+    "cold-rds": Cold("PACKAGES.rds", RDS, 0.5),
+    "api": api_pages,
+    "resolve": resolving,
+    "memory": memory,
+    "day": a_days_sync,
+    "unchanged": without_changes,
+}
+"""Every cell by its name, in the order of measuring: what writes comes last."""
