@@ -212,14 +212,14 @@ class Stub:
         names = {p: v[0] for source in reversed(sources) for p, v in self.packages[source].items()}
         return [{"name": n, "version": v, "title": f"About {n}"} for n, v in sorted(names.items()) if part in n]
 
-    def sync(self, name: str) -> tuple[int, Any]:
+    def sync(self, name: str, kind: str = "sync") -> tuple[int, Any]:
         if not self.source(name)["mirror"]:
             raise WrongType(f"'{name}' is not a mirror")
         id = len(self.jobs) + 1
         idle = {"step": "", "done": 0, "total": 0}
         empty = {"progress": idle, "error": None, "result": None, "started": None, "finished": None, "due": None}
         who = {"actor": "admin", "payload": {}, "attempts": 0, "is_cancelled": False, "worker": None}
-        base = {"id": id, "kind": "sync", "source": name, "created": TIME, **empty, **who}
+        base = {"id": id, "kind": kind, "source": name, "created": TIME, **empty, **who}
         self.jobs[id] = [{**base, **state} for state in self.job_states]
         return 202, {**base, "state": "queued"}
 
@@ -302,6 +302,10 @@ class Stub:
                 return 200, self.remove(name, package, body)
             case "POST", "sources", name, "sync":
                 return self.sync(name)
+            case "POST", "sources", name, "describe":
+                return self.sync(name, "describe")
+            case "GET", "sources", name, "describe":
+                return 200, {"from": "2019-01-01", "to": "2019-12-31", **query, "incomplete": 1234, "versions": 56789}
             case "GET", "jobs":
                 rows = [states[0] for states in self.jobs.values()]
                 return 200, [r for r in reversed(rows) if all(r[k] == v for k, v in query.items() if k[0] != "_")]

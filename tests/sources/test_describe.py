@@ -8,21 +8,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
+from sqlalchemy import func, join, select
 
 from entrepot.app import App
 from entrepot.core.errors import Cancelled, Invalid, NeverSynced, SourceNotFound, UpstreamUnavailable, WrongType
 from entrepot.core.jobs import no_log, no_report
+from entrepot.core.model import SourceType
 from entrepot.db import files as db_files
+from entrepot.db import schema
 from entrepot.db import sources as db_sources
 from entrepot.fetch import Fetch
-from entrepot.operations import describing
+from entrepot.operations import describing, sources
 from entrepot.sources import describe
 from entrepot.sources.describe import Described, Pace
 from tests.support.archives import file_entry, folder_entry, make_description, make_source_package, pack
 from tests.support.fake_cran import FakeCran
 from tests.support.server import Clock, Live, eventually, sync
+from tests.support.victim import Victims
 
 ARCHIVE = "src/contrib/Archive"
 DAY = {n: datetime(2024, 2, n, 9, tzinfo=UTC) for n in range(1, 30)}
@@ -174,9 +179,6 @@ def test_ranges_that_mean_nothing(mirrored: App, stocked: FakeCran) -> None:
 
 def test_a_source_of_our_own_has_nothing_to_read(mirrored: App) -> None:
     """Packages of one's own are read when they are added; to ask for more is WrongType."""
-    from entrepot.core.model import SourceType
-    from entrepot.operations import sources
-
     sources.create_source(mirrored, "internal", type_=SourceType.LOCAL)
     with pytest.raises(WrongType, match="has no archive"):
         describing.request_describe(mirrored, "internal", start=None, end=None, actor="me")
@@ -224,13 +226,10 @@ def test_the_entry_is_the_one_that_a_download_gives(live_mirrored: Live, stocked
 
 
 def file_id(app: App, name: str, version: str) -> int:
-    from sqlalchemy import select
-
-    from entrepot.db.schema import files
-
+    files = schema.files
     with app.db.read() as connection:
         query = select(files.c.id).where(files.c.package == name, files.c.version == version)
-        return connection.execute(query).scalar_one()
+        return int(connection.execute(query).scalar_one())
 
 
 def test_what_was_filled_is_left_alone(mirrored: App, stocked: FakeCran) -> None:
@@ -391,6 +390,31 @@ def test_a_cancelled_run_is_gone_on_with(mirrored: App, many: FakeCran, monkeypa
     assert len(heads(many)) == 25
 
 
+def test_a_killed_run_is_gone_on_with(mirrored: App, many: FakeCran) -> None:
+    """kill -9 at any step: each entry is filled with all that was read of it, or open; the rest is asked for again."""
+    sync(mirrored)
+    before = 40
+    with Victims() as victims:
+        for at in range(5, 60, 6):
+            assert victims.run("describe", mirrored.settings, at=at, batch=3).was_killed
+            left, _ = incomplete(mirrored)
+            assert left == 40 - described_rows(mirrored) <= before
+            before = left
+    assert 0 < before < 40
+    many.requests.clear()
+    assert described(mirrored) == Described(before, 0, ())
+    assert len(heads(many)) == before
+
+
+def described_rows(app: App) -> int:
+    """How many documents are kept, each of a file that has an entry."""
+    query = select(func.count()).select_from(join(schema.descriptions, schema.files))
+    with app.db.read() as connection:
+        kept = connection.execute(select(func.count()).select_from(schema.descriptions)).scalar_one()
+        assert connection.execute(query.where(schema.files.c.fields.is_not(None))).scalar_one() == kept
+    return int(kept)
+
+
 def test_a_run_ends_while_upstream_says_nothing(mirrored: App, many: FakeCran) -> None:
     """A run that is cancelled doesn't wait for the answers that are due."""
     sync(mirrored)
@@ -466,11 +490,9 @@ def test_upstream_is_asked_at_the_rate_of_the_settings(mirrored: App, many: Fake
     assert time.monotonic() - began >= 39 / 40
 
 
-def test_a_mirror_on_disk(mirrored: App, stocked: FakeCran, tmp_path: object) -> None:
+def test_a_mirror_on_disk(mirrored: App, stocked: FakeCran, tmp_path: Path) -> None:
     """The archive of an upstream with a `file://` URL is read too."""
-    from pathlib import Path
-
-    folder = Path(str(tmp_path)) / "tree"
+    folder = tmp_path / "tree"
     for path, served in list(stocked._files.items()):
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -234,7 +234,17 @@ def _fetch(app: Any, *, package: str) -> None:
     asyncio.run(read())
 
 
-DO: dict[str, Callable[..., None]] = {"sync": _sync, "add": _add, "fetch": _fetch}
+def _describe(app: Any, *, batch: int) -> None:
+    from entrepot.core.jobs import no_log, no_report
+    from entrepot.operations import describing
+    from entrepot.sources import describe
+
+    describe.BATCH = batch
+    days = describing.completeness(app, "cran", start=None, end=None)
+    describing.describe(app, 1, start=days.start, end=days.end, report=no_report, log=no_log)
+
+
+DO: dict[str, Callable[..., None]] = {"sync": _sync, "add": _add, "fetch": _fetch, "describe": _describe}
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/packages/p/archive", {}),
     ("POST", "/sources/internal/packages/p/remove", {"scope": "all"}),
     ("POST", "/sources/cran/sync", {}),
+    ("POST", "/sources/cran/describe", {}),
     ("POST", "/jobs/1/cancel", {}),
 ]
 
@@ -413,6 +414,44 @@ def test_sync_over_the_api(live_mirrored: Live, cran: FakeCran) -> None:
     (_, source) = live_mirrored.api("GET", "/sources/cran")
     assert source["sync"]["state"] == "failed"
     assert "500" in source["sync"]["error"]
+
+
+def test_history_is_for_the_first_sync(live_mirrored: Live, cran: FakeCran) -> None:
+    """A first sync may leave the past out; later it was decided (409); other words are wrong."""
+    cran.add("alpha", "1.0", make_source_package("alpha", "1.0"))
+    cran.add("alpha", "1.1", make_source_package("alpha", "1.1"))
+    cran.publish()
+    assert live_mirrored.api("POST", "/sources/cran/sync", {"history": "some"})[0] == 422
+    (_, job) = live_mirrored.api("POST", "/sources/cran/sync", {"history": "none"})
+    done = eventually(lambda: live_mirrored.api("GET", f"/jobs/{job['id']}")[1], lambda j: j["state"] == "done")
+    assert (done["payload"], done["result"]["transactions"]) == ({"force": False, "history": "none"}, 1)
+    status, error = live_mirrored.api("POST", "/sources/cran/sync", {"history": "full"})
+    assert (status, error["code"]) == (409, "already-synced")
+
+
+def test_jobs_over_the_api(live_mirrored: Live, cran: FakeCran) -> None:
+    """Jobs are listed with paging and filters, logs read from a line on, what is over can't be cancelled."""
+    ids = []
+    for _ in range(3):
+        (_, job) = live_mirrored.api("POST", "/sources/cran/sync", {})
+        eventually(lambda id_=job["id"]: live_mirrored.api("GET", f"/jobs/{id_}")[1], lambda j: j["state"] == "failed")
+        ids.append(job["id"])
+    (_, rows) = live_mirrored.api("GET", "/jobs?state=failed&kind=sync&source=cran")
+    assert [(row["id"], row["actor"], row["attempts"]) for row in rows] == [(id_, "admin", 1) for id_ in ids[::-1]]
+    assert live_mirrored.api("GET", "/jobs?state=done") == (200, [])
+    answer = live_mirrored.get("/__api__/jobs?_limit=1&_page=2&_order=asc")
+    assert ([row["id"] for row in answer.json()], answer.headers["X-Total-Count"]) == ([ids[1]], "3")
+    for query in ("state=odd", "kind=%00", "_sort=kind", "_limit=0"):
+        assert live_mirrored.api("GET", f"/jobs?{query}")[0] == 422
+    assert live_mirrored.api("GET", "/jobs?source=none")[0] == 404
+    (_, lines) = live_mirrored.api("GET", f"/jobs/{ids[0]}/logs")
+    assert lines[0]["text"].startswith("begun by ")
+    assert lines[-1]["text"].startswith("failed: ")
+    assert live_mirrored.api("GET", f"/jobs/{ids[0]}/logs?after={lines[0]['id']}")[1] == lines[1:]
+    assert live_mirrored.api("GET", "/jobs/999/logs")[0] == 404
+    status, error = live_mirrored.api("POST", f"/jobs/{ids[0]}/cancel", {})
+    assert (status, error["code"]) == (409, "conflict")
+    assert live_mirrored.api("POST", "/jobs/999/cancel", {})[0] == 404
 
 
 def test_sync_of_a_local_source_is_refused(site: Live) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import jobs, listing, packages, repos, service, sources, sync
+from entrepot.cli import describe, jobs, listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -39,6 +39,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "archive": packages.archive,
     "remove package": packages.remove_package,
     "sync": sync.sync,
+    "describe": describe.describe,
     "logs": jobs.logs,
     "cancel": jobs.cancel,
     "serve": service.serve,

@@ -2,7 +2,20 @@
 
 from entrepot.client.api import OVER, PAGE_LIMIT, Client
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Change, Fault, Job, Line, Outcome, Page, Progress, Repository, Source, Sync
+from entrepot.client.shapes import (
+    ApiError,
+    Change,
+    Completeness,
+    Fault,
+    Job,
+    Line,
+    Outcome,
+    Page,
+    Progress,
+    Repository,
+    Source,
+    Sync,
+)
 
 __all__ = [
     "OVER",
@@ -10,6 +23,7 @@ __all__ = [
     "ApiError",
     "Change",
     "Client",
+    "Completeness",
     "Fault",
     "Job",
     "Line",

@@ -14,7 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Job, Line, Outcome, Page, Repository, Source
+from entrepot.client.shapes import ApiError, Completeness, Job, Line, Outcome, Page, Repository, Source
 from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
 
 log = logging.getLogger(__name__)
@@ -179,8 +179,20 @@ class Client:
     def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
         return self._page(f"/sources/{_part(source)}/transactions", limit=limit, page=page)
 
-    def sync(self, source: str, *, force: bool = False) -> Job:
-        return cast(Job, self._call("POST", f"/sources/{_part(source)}/sync", body={"force": force}))
+    def sync(self, source: str, *, force: bool = False, history: str | None = None) -> Job:
+        """Bring a mirror up to date; `history` (full or none) is for its first sync alone."""
+        body = {"force": force, **_given(history=history)}
+        return cast(Job, self._call("POST", f"/sources/{_part(source)}/sync", body=body))
+
+    def describe(self, source: str, *, start: str | None = None, end: str | None = None) -> Job:
+        """Read the dependencies of archived versions that were current from one day to the other (YYYY-MM-DD)."""
+        days = _given(**{"from": start, "to": end})
+        return cast(Job, self._call("POST", f"/sources/{_part(source)}/describe", body=days))
+
+    def completeness(self, source: str, *, start: str | None = None, end: str | None = None) -> Completeness:
+        """How many of these versions there are, and how many lack their dependencies."""
+        days = {"from": start, "to": end}
+        return cast(Completeness, self._call("GET", f"/sources/{_part(source)}/describe", query=days))
 
     # Transactions and jobs
 

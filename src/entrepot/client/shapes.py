@@ -95,6 +95,10 @@ class Line(TypedDict):
     text: str
 
 
+# Not a class: "from" is a keyword.
+Completeness = TypedDict("Completeness", {"from": str, "to": str, "incomplete": int, "versions": int})
+
+
 class Page(NamedTuple):
     """Some rows, and the number of all rows that match."""
 

@@ -50,6 +50,8 @@ def request_describe(app: App, source: str, *, start: date | None, end: date | N
         payload = {"from": first.isoformat(), "to": last.isoformat()}
         for job in db_jobs.active(connection, kind="describe", source_id=found.id):
             if job.payload == payload and not job.is_cancelled:
+                # One that waits after a failure: who asks by hand wants to know now.
+                db_jobs.change(connection, job.id, due=None)
                 return job
         return db_jobs.add(
             connection, kind="describe", payload=payload, source_id=found.id, actor=actor, now=app.clock()

@@ -89,7 +89,9 @@ def _copy(app: App, sha256: Sha256, sink: Sink) -> None:
 def _learn(app: App, file: File, sink: Sink, *, size: int, md5: str, sha256: Sha256) -> None:
     """Record that the file is stored; an entry that nobody knew more of than its name gets its fields."""
     described = _read_description(sink)
-    with app.db.write() as connection:
+    # A SHA-256 is told from the next transaction on; an entry that is known never becomes unknown.
+    fills = file.fields is None and described is not None
+    with app.db.write(shows=fills) as connection:
         row = db_files.get(connection, file.id)
         if row is None or row.sha256 == sha256:
             return

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from entrepot.core.changes import Change, ChangeKind
+from entrepot.core.changes import Change, ChangeKind, History
 from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
 from entrepot.core.urls import shown
 from entrepot.operations.browsing import PackageRecord, PackageSummary, TransactionInfo
+from entrepot.operations.describing import Completeness
 from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
@@ -18,6 +20,16 @@ from entrepot.operations.working import JobInfo
 
 Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 """What people write about something; without NUL, which PostgreSQL can't keep."""
+
+
+def _day(value: object) -> date:
+    # pydantic would take numbers too, and Python weeks.
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        return date.fromisoformat(value)
+    raise ValueError("a day is written YYYY-MM-DD")
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
@@ -66,7 +78,28 @@ class Removal(Comment):
 
 
 class SyncRequest(_In):
+    """`history` is for the first sync alone."""
+
     force: bool = False
+    history: History | None = None
+
+
+class DescribeRequest(_In):
+    """Days, both inclusive; without them all that are over."""
+
+    start: Day | None = Field(default=None, alias="from")
+    end: Day | None = Field(default=None, alias="to")
+
+
+class CompletenessShape(BaseModel):
+    start: date = Field(serialization_alias="from")
+    end: date = Field(serialization_alias="to")
+    incomplete: int
+    versions: int
+
+    @classmethod
+    def of(cls, found: Completeness) -> CompletenessShape:
+        return cls(start=found.start, end=found.end, incomplete=found.incomplete, versions=found.versions)
 
 
 class Repository(BaseModel):

@@ -1,4 +1,4 @@
-"""`/sources`: sources, what is in them, and syncs."""
+"""`/sources`: sources, what is in them, syncs, and what is read of archived versions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Response, UploadFile, status
+from fastapi import APIRouter, File, Form, Query, Response, UploadFile, status
 
 from entrepot.core.errors import Invalid
 from entrepot.core.model import SourceType
 from entrepot.core.room import needs_room
-from entrepot.operations import browsing, packages, sources, syncing, working
+from entrepot.operations import browsing, describing, packages, sources, syncing, working
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import (
@@ -139,7 +139,24 @@ def source_transactions(
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
 def sync_source(context: ContextDep, actor: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
-    job = syncing.request_sync(context.app, source, force=body.force, actor=actor)
+    job = syncing.request_sync(context.app, source, force=body.force, history=body.history, actor=actor)
+    context.runner.wake(job.id)
+    return job_shape(context, working.get_job(context.app, job.id))
+
+
+@router.get("/{source}/describe")
+def completeness(
+    app: AppDep,
+    source: str,
+    start: Annotated[schemas.Day | None, Query(alias="from")] = None,
+    end: Annotated[schemas.Day | None, Query(alias="to")] = None,
+) -> schemas.CompletenessShape:
+    return schemas.CompletenessShape.of(describing.completeness(app, source, start=start, end=end))
+
+
+@router.post("/{source}/describe", status_code=status.HTTP_202_ACCEPTED)
+def describe_source(context: ContextDep, actor: Actor, source: str, body: schemas.DescribeRequest) -> schemas.JobShape:
+    job = describing.request_describe(context.app, source, start=body.start, end=body.end, actor=actor)
     context.runner.wake(job.id)
     return job_shape(context, working.get_job(context.app, job.id))
 
