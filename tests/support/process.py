@@ -17,7 +17,7 @@ from entrepot.web.local import WHERE
 from tests.support.server import eventually
 
 
-def entrepot(settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:
+def entrepot(settings: Settings, *arguments: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     """The command `entrepot` with these arguments; its standard output can be read."""
     env = os.environ | {
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -29,7 +29,7 @@ def entrepot(settings: Settings, *arguments: str) -> subprocess.Popen[bytes]:
         "ENTREPOT_CRAN__SYNC_SCHEDULE": "",
     }
     program = [sys.executable, "-c", "from entrepot.cli.main import main; main()", *arguments]
-    return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=stderr)
 
 
 class Served:
