@@ -98,6 +98,21 @@ def test_a_failed_sync_as_json(mirrors: Entrepot, stub: Stub) -> None:
     }
 
 
+def test_history_of_the_first_sync(mirrors: Entrepot, stub: Stub) -> None:
+    """`--history` goes to the server, which knows whether it is the first sync; other words are refused (2)."""
+    mirrors.json("sync", "--history=none", "--no-wait")
+    assert json.loads(stub.seen[-1]["body"]) == {"force": False, "history": "none"}
+    assert mirrors.failed("sync", "--history=some")[0] == 2
+
+
+def test_another_try_is_told_while_waiting(mirrors: Entrepot, stub: Stub) -> None:
+    """Who waits for a job that is tried again learns why and when."""
+    fault = {"code": "upstream-unavailable", "error": "it does not answer", "hint": None}
+    later = {"state": "queued", "error": fault, "due": "2026-07-01T10:05:00Z"}
+    stub.job_states = [later, {"state": "done", "result": RESULT}]
+    assert mirrors("sync").stderr.splitlines()[0] == "cran: tried again from 2026-07-01 10:05 UTC: it does not answer"
+
+
 def test_several_mirrors_of_a_type(mirrors: Entrepot, stub: Stub) -> None:
     """All mirrors of the type are synced."""
     mirrors.said("create", "source", "--name=cran2", "--type=cran")

@@ -78,7 +78,8 @@ def logs(
 ) -> None:
     """Show the log of a job."""
     with session.connect() as (client, _):
-        lines = _follow(client, job) if follow else client.job_lines(job)
+        # Lines are kept seconds after they were said, those of somebody who cancels at once.
+        lines = _follow(client, job) if follow else iter(sorted(client.job_lines(job), key=lambda line: line["time"]))
         if file_out is not None:
             _write(session, lines, Path(file_out))
         elif session.out.as_json:

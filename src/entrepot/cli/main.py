@@ -43,8 +43,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "logs": jobs.logs,
     "cancel": jobs.cancel,
     "serve": service.serve,
-    "migrate": service.migrate,
     "worker": service.worker,
+    "migrate": service.migrate,
     "check-config": service.check_config,
 }
 """Every command: the words -> the function. A verb with nouns may also be a command itself (`list`)."""

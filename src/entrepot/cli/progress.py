@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from entrepot.cli.output import printable
+from entrepot.cli.output import printable, when
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -86,7 +86,10 @@ def _job_lines(out: Out) -> Callable[[Job], None]:
 
 
 def _step(job: Job) -> str:
-    return printable(f"{job['source']}: {job['progress']['step'] or job['state']}")
+    said = job["progress"]["step"] or job["state"]
+    if job["state"] == "queued" and job["due"] and job["error"]:
+        said = f"tried again from {when(job['due'])}: {job['error']['error']}"
+    return printable(f"{job['source']}: {said}")
 
 
 def _upload_bar(bars: Progress) -> Callable[[int, int], None]:

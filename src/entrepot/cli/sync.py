@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrepot.cli.jobs import wait_or_tell
+from entrepot.cli.options import UsageFault
 from entrepot.cli.output import counted
 from entrepot.cli.session import Connection, Session
 from entrepot.core.errors import SourceNotFound
@@ -23,11 +24,22 @@ def sync(
     force: Annotated[
         bool, typer.Option("--force", help="Accept an index that lost more than half of its packages.")
     ] = False,
+    history: Annotated[
+        str | None,
+        typer.Option(
+            "--history",
+            metavar="full|none",
+            help="Past that a first sync records: all that the upstream tells (full), or its present alone (none).",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the summary.")] = False,
 ) -> None:
     """Bring mirrors up to date with their upstream."""
+    if history not in (None, "full", "none"):
+        raise UsageFault(f"'--history' is either full or none, not '{history}'")
     with session.connect() as connection:
-        jobs = [connection.client.sync(mirror["name"], force=force) for mirror in _mirrors(connection, type.lower())]
+        mirrors = _mirrors(connection, type.lower())
+        jobs = [connection.client.sync(mirror["name"], force=force, history=history) for mirror in mirrors]
         wait_or_tell(session, connection, jobs, wait=wait, quiet=quiet, summary=_summary)
 
 

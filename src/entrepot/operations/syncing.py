@@ -24,8 +24,6 @@ from entrepot.sources.mirror import Synced
 
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """Waits after the first, second, ... failure of a sync in a row; the last one goes on."""
-
-
 SCHEDULE = "schedule"
 """The actor of syncs that were due by themselves."""
 

@@ -1,5 +1,4 @@
-"""Jobs that are tried again, cancelled and logged, and on PostgreSQL the tables of the queue that carries them; the
-version of the catalogue, by which answers are kept."""
+"""Jobs that are tried again, cancelled and logged, and PostgreSQL's queue of them; the version of the catalogue."""
 
 from pathlib import Path
 
