@@ -7,11 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from entrepot.core.changes import Change, ChangeKind, Found, Plan, Seen, describe, plan
+from entrepot.core.changes import Change, ChangeKind, History, Plan, Seen, describe, plan
 from entrepot.core.model import File, FileStatus, Listed, PackageName
+from entrepot.core.timelines import Event, Found, Move
 
 CURRENT, ARCHIVED = FileStatus.CURRENT, FileStatus.ARCHIVED
 SYNC_DAY = date(2024, 3, 10)
+P = PackageName("p")
 
 
 def found(
@@ -60,6 +62,92 @@ def test_a_last_version_whose_end_is_unknown_stays_until_the_first_sync() -> Non
     """When a package was taken off nobody tells; one that is in the archive alone ends at the first sync."""
     made = plan([], [found("1.0", ARCHIVED, 1)], first_open=None, sync_day=SYNC_DAY)
     assert days_of(made) == [(1, [], [("1.0", CURRENT)]), (10, ["1.0"], [("1.0", ARCHIVED)])]
+
+
+def off(day: int) -> Event:
+    return Event(date(2024, 3, day), Move.ARCHIVED)
+
+
+def back(day: int) -> Event:
+    return Event(date(2024, 3, day), Move.RETURNED)
+
+
+def test_a_package_that_was_off_is_not_there_meanwhile() -> None:
+    """A dated archival takes the current version off; a return brings the newest one back, a new version itself."""
+    made = plan(
+        [],
+        [found("1.0", ARCHIVED, 1), found("1.1", ARCHIVED, 2), found("2.0", CURRENT, 8)],
+        first_open=None,
+        sync_day=SYNC_DAY,
+        events={P: [off(3), back(5), off(6), back(8)]},
+    )
+    assert days_of(made) == [
+        (1, [], [("1.0", CURRENT)]),
+        (2, ["1.0"], [("1.0", ARCHIVED), ("1.1", CURRENT)]),
+        (3, ["1.1"], [("1.1", ARCHIVED)]),
+        (5, ["1.1"], [("1.1", CURRENT)]),
+        (6, ["1.1"], [("1.1", ARCHIVED)]),
+        (8, [], [("2.0", CURRENT)]),
+    ]
+    gone = plan([], [found("1.0", ARCHIVED, 1)], first_open=None, sync_day=SYNC_DAY, events={P: [off(3)]})
+    assert days_of(gone) == [(1, [], [("1.0", CURRENT)]), (3, ["1.0"], [("1.0", ARCHIVED)])]
+
+
+def test_one_day_of_a_package() -> None:
+    """Publications come before what was done with the package that day; of that the order is upstream's."""
+    versions = [found("1.0", ARCHIVED, 1), found("1.1", ARCHIVED, 3)]
+    off_at_last = plan([], versions, first_open=None, sync_day=SYNC_DAY, events={P: [off(2), back(3), off(3)]})
+    assert days_of(off_at_last) == [
+        (1, [], [("1.0", CURRENT)]),
+        (2, ["1.0"], [("1.0", ARCHIVED)]),
+        (3, [], [("1.1", ARCHIVED)]),
+    ]
+    there_at_last = plan([], versions, first_open=None, sync_day=SYNC_DAY, events={P: [off(3), back(3), off(7)]})
+    assert [day.day.day for day in there_at_last.days] == [1, 3, 7]
+    assert days_of(there_at_last)[1] == (3, ["1.0"], [("1.0", ARCHIVED), ("1.1", CURRENT)])
+
+
+def test_what_upstream_has_now_wins_over_what_it_says_of_the_past() -> None:
+    """A package that is current although its last comment says that it was taken off is there from the sync on."""
+    made = plan([], [found("1.0", CURRENT, 1)], first_open=None, sync_day=SYNC_DAY, events={P: [off(3)]})
+    assert days_of(made) == [
+        (1, [], [("1.0", CURRENT)]),
+        (3, ["1.0"], [("1.0", ARCHIVED)]),
+        (10, ["1.0"], [("1.0", CURRENT)]),
+    ]
+
+
+def test_events_of_later_syncs_belong_to_their_days() -> None:
+    """Taken off or back again: on the day that upstream tells, or on the first open one if that is later."""
+    now = [found("1.0", ARCHIVED, 1)]
+    for told, day in ((9, 9), (8, 8), (3, 8)):
+        made = plan([known(1, "1.0")], now, first_open=date(2024, 3, 8), sync_day=SYNC_DAY, events={P: [off(told)]})
+        assert days_of(made) == [(day, ["#1"], [("#1", ARCHIVED)])]
+    for fields in ("", "other"):
+        returned = plan(
+            [known(1, "1.0", ARCHIVED)],
+            [found("1.0", CURRENT, 1, fields=fields)],
+            first_open=date(2024, 3, 8),
+            sync_day=SYNC_DAY,
+            events={P: [off(2), back(9)]},
+        )
+        assert days_of(returned) == [(9, ["#1"], [("1.0" if fields else "#1", CURRENT)])]
+
+
+def test_a_first_sync_without_history() -> None:
+    """The present alone, in one transaction on the day of the sync; later syncs are like any other."""
+    now = [found("1.0", ARCHIVED, 1), found("1.1", CURRENT, 3), found("0.1", ARCHIVED, 2, package="q")]
+    made = plan([], now, first_open=None, sync_day=SYNC_DAY, events={P: [off(2)]}, history=History.NONE)
+    assert days_of(made) == [(10, [], [("1.0", ARCHIVED), ("1.1", CURRENT), ("0.1", ARCHIVED)])]
+    rows = [known(1, "1.0", ARCHIVED), known(2, "1.1")]
+    later = plan(
+        rows,
+        [*now[:1], found("1.1", ARCHIVED, 3), found("1.2", CURRENT, 9)],
+        first_open=date(2024, 3, 8),
+        sync_day=SYNC_DAY,
+        history=History.NONE,
+    )
+    assert days_of(later) == [(9, ["#2"], [("#2", ARCHIVED), ("1.2", CURRENT)])]
 
 
 def test_nothing_new_is_no_transaction() -> None:
@@ -144,6 +232,13 @@ VERSIONS = st.dictionaries(
     st.tuples(st.none() | st.integers(1, 28), st.sampled_from(["", "x"])),
     max_size=6,
 )
+EVENTS = st.dictionaries(
+    st.sampled_from([PackageName("a"), PackageName("b")]),
+    st.lists(st.builds(Event, st.integers(1, 28).map(lambda n: date(2024, 3, n)), st.sampled_from(Move)), max_size=4),
+)
+UPSTREAMS = st.tuples(
+    VERSIONS, st.fixed_dictionaries({"a": st.sampled_from(["1.0", "2.0"]), "b": st.sampled_from(["", "3.0"])}), EVENTS
+)
 
 
 def upstream_state(versions: dict[tuple[str, str], tuple[int | None, str]], current: dict[str, str]) -> list[Found]:
@@ -154,51 +249,105 @@ def upstream_state(versions: dict[tuple[str, str], tuple[int | None, str]], curr
     return rows
 
 
-@given(
-    st.lists(
-        st.tuples(
-            VERSIONS, st.fixed_dictionaries({"a": st.sampled_from(["1.0", "2.0"]), "b": st.sampled_from(["", "3.0"])})
-        ),
-        min_size=1,
-        max_size=4,
-    )
-)
-def test_a_plan_always_ends_at_what_was_found(
-    syncs: list[tuple[dict[tuple[str, str], tuple[int | None, str]], dict[str, str]]],
-) -> None:
-    """After any number of syncs all that upstream has is visible with its status, at most one current a package."""
-    visible: dict[int, tuple[Found | File, FileStatus]] = {}
-    next_id = 1
-    first_open: date | None = None
-    last_day = date.min
-    for number, (versions, current) in enumerate(syncs):
-        sync_day = SYNC_DAY + timedelta(number)
-        rows = [
+class Catalogue:
+    """Rows as a sync leaves them; each transaction is checked as it is written."""
+
+    def __init__(self) -> None:
+        self.visible: dict[int, tuple[Found, FileStatus]] = {}
+        self.next_id = 1
+        self.first_open: date | None = None
+        self.last_day = date.min
+
+    def rows(self) -> list[Listed]:
+        return [
             known(id_, file.version, status, fields=file.fields, package=file.package)
-            for id_, (file, status) in visible.items()
+            for id_, (file, status) in self.visible.items()
         ]
-        state = upstream_state(versions, current)
-        made = plan(rows, state, first_open=first_open, sync_day=sync_day)
-        ids = {-n - 1: next_id + n for n in range(len(made.new_files))}
+
+    def write(self, made: Plan, sync_day: date) -> None:
+        ids = {-n - 1: self.next_id + n for n in range(len(made.new_files))}
         files = {ids[-n - 1]: file for n, file in enumerate(made.new_files)}
-        next_id += len(made.new_files)
+        self.next_id += len(made.new_files)
         for day in made.days:
-            assert last_day <= day.day <= sync_day or first_open is None
-            assert first_open is None or day.day >= first_open
+            assert self.last_day <= day.day <= sync_day or self.first_open is None
+            assert self.first_open is None or day.day >= self.first_open
+            assert day.ends or day.begins
             for handle in day.ends:
-                files[ids.get(handle, handle)] = visible.pop(ids.get(handle, handle))[0]  # type: ignore[assignment]
+                id_ = ids.get(handle, handle)
+                files[id_] = self.visible.pop(id_)[0]
             for handle, status in day.begins:
                 id_ = ids.get(handle, handle)
-                assert id_ not in visible
-                visible[id_] = (files[id_], status)
-            now_current = [file.package for file, status in visible.values() if status is CURRENT]
+                assert id_ not in self.visible
+                self.visible[id_] = (files[id_], status)
+            now_current = [file.package for file, status in self.visible.values() if status is CURRENT]
             assert len(now_current) == len(set(now_current))
-        shown = {(file.package, file.version): status for file, status in visible.values()}
+        self.last_day = max([self.last_day, *(day.day for day in made.days)])
+        self.first_open = sync_day
+
+
+@given(st.lists(UPSTREAMS, min_size=1, max_size=4), st.sampled_from(History))
+def test_a_plan_always_ends_at_what_was_found(
+    syncs: list[tuple[dict[tuple[str, str], tuple[int | None, str]], dict[str, str], dict[PackageName, list[Event]]]],
+    history: History,
+) -> None:
+    """After any number of syncs all that upstream has is visible with its status, at most one current a package."""
+    catalogue = Catalogue()
+    for number, (versions, current, events) in enumerate(syncs):
+        sync_day = SYNC_DAY + timedelta(number)
+        state = upstream_state(versions, current)
+        made = plan(
+            catalogue.rows(),
+            state,
+            first_open=catalogue.first_open,
+            sync_day=sync_day,
+            events={package: sorted(told, key=lambda event: event.day) for package, told in events.items()},
+            history=history,
+        )
+        catalogue.write(made, sync_day)
+        visible = catalogue.visible.values()
+        shown = {(file.package, file.version): status for file, status in visible}
         expected = {(row.package, row.version): row.status for row in state}
         assert expected.items() <= shown.items()
         assert len(shown) == len(visible)
         assert all(shown[extra] is ARCHIVED for extra in shown.keys() - expected.keys())
-        first_open, last_day = sync_day, max([last_day, *(day.day for day in made.days)])
+
+
+@given(st.lists(st.tuples(UPSTREAMS, st.sets(st.sampled_from("ab")), st.integers(0, 2)), min_size=2, max_size=5))
+def test_a_plan_of_what_changed_is_the_whole_plan(
+    syncs: list[
+        tuple[
+            tuple[dict[tuple[str, str], tuple[int | None, str]], dict[str, str], dict[PackageName, list[Event]]],
+            set[str],
+            int,
+        ]
+    ],
+) -> None:
+    """Packages of which upstream tells the same as before may be left out, but for those called unsettled."""
+    catalogue = Catalogue()
+    state: dict[PackageName, tuple[list[Found], list[Event]]] = {}
+    unsettled: frozenset[PackageName] = frozenset()
+    sync_day = SYNC_DAY
+    for (versions, current, events), touched, days in syncs:
+        before, sync_day = state, sync_day + timedelta(days)
+        rows = upstream_state(versions, current)
+        state = dict(before)
+        for package in map(PackageName, touched):
+            told = sorted(events.get(package, []), key=lambda event: event.day)
+            state[package] = [row for row in rows if row.package == package], told
+        changed = {package for package in state if state[package] != before.get(package)} | unsettled
+        whole, part = (
+            plan(
+                [row for row in catalogue.rows() if row.file.package in packages],
+                [row for package in packages for row in state[package][0]],
+                first_open=catalogue.first_open,
+                sync_day=sync_day,
+                events={package: state[package][1] for package in packages},
+            )
+            for packages in (set(state), changed)
+        )
+        assert part == whole
+        catalogue.write(whole, sync_day)
+        unsettled = whole.unsettled
 
 
 def test_describe() -> None:
