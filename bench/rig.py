@@ -161,8 +161,8 @@ class Rig:
     def changes(self) -> dict[str, int]:
         """How many packages were added, updated and archived between the two days, by CRAN's own log."""
         command = [CRAN_CHANGES, self.days[1], "--since", self.days[0]]
-        text = _run(command, "cran-packages-at").output
-        return dict(Counter(line.partition("\t")[0] for line in text.splitlines()))
+        lines = _run(command, "cran-packages-at").splitlines()
+        return dict(Counter(line.partition("\t")[0] for line in lines))
 
     def fresh_dates(self, count: int, first: date = FIRST_DAY, last: date = LAST_DAY) -> list[date]:
         """Dates that were never asked, spread evenly, in no order; each is given out once."""
@@ -388,12 +388,22 @@ def _wait(site: Site, path: str, seconds: float) -> None:
     raise Fault(f"{site.name} did not answer {path} in {seconds:.0f} s; last: {last}")
 
 
-def _run(command: Sequence[str | Path], name: str) -> Ended:
-    began = time.perf_counter()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Fault(f"{name} ended with {done.returncode}: {done.stderr.strip()[-300:]}")
-    return Ended(time.perf_counter() - began, 0, 0, done.stdout)
+def _run(command: Sequence[str | Path], name: str) -> str:
+    """What a command wrote; raises Fault if it fails. With what it started it ends when the run is cut off."""
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        output, faults = process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode:
+        raise Fault(f"{name} ended with {process.returncode}: {faults.strip()[-300:]}")
+    return output
 
 
 def _environment() -> dict[str, str]:
