@@ -106,6 +106,19 @@ def test_no_wait_in_this_process(local: Entrepot) -> None:
     )
 
 
+def test_ctrl_c_in_this_process(local: Entrepot, monkeypatch: pytest.MonkeyPatch, stub: Stub) -> None:
+    """Where the command does the work itself, Ctrl-C stops it (130), and the job is begun anew later."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    stub.job_states = [{"state": "running"}]
+    monkeypatch.setattr("time.sleep", interrupt)
+    result = local("sync", "--quiet")
+    said = "Stopped; job 1 begins anew when the server starts, unless 'entrepot cancel --job=1' ends it\n"
+    assert (result.exit_code, result.stderr) == (130, said)
+
+
 def test_info_where_no_server_runs(local: Entrepot) -> None:
     """`info` does not give the address of a server that ends with the command."""
     said = local.said("info")
