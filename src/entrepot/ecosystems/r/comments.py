@@ -8,7 +8,8 @@ told.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import date
 
 from entrepot.core.errors import Invalid
@@ -33,7 +34,9 @@ _TOLD = re.compile(
     """,
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
-_OF_A_VERSION = re.compile(r"\bversions?\b(?:(?!\.\s|;).)*$", re.IGNORECASE)
+_OF_A_VERSION = re.compile(r"\bversions?\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"(?<=[.;])\s")
+_LONGEST = 10_000
 _DATES = re.compile(_DATE, re.ASCII)
 
 
@@ -58,14 +61,13 @@ def parse_events(stanzas: Iterable[bytes]) -> Events:
     return found
 
 
-def _events(comment: str) -> Iterable[Event]:
+def _events(comment: str) -> Iterator[Event]:
     """What one comment tells, in its order."""
-    for told in _TOLD.finditer(comment):
-        if _OF_A_VERSION.search(comment, 0, told.start()):
-            continue
-        move = Move.RETURNED if told["returned"] else Move.ARCHIVED
-        for text in _DATES.findall(told["dates"]):
-            try:
-                yield Event(date.fromisoformat(text), move)
-            except ValueError:
+    for sentence in _SENTENCE_END.split(comment[:_LONGEST]):
+        for told in _TOLD.finditer(sentence):
+            if _OF_A_VERSION.search(sentence, 0, told.start()):
                 continue
+            move = Move.RETURNED if told["returned"] else Move.ARCHIVED
+            for text in _DATES.findall(told["dates"]):
+                with suppress(ValueError):
+                    yield Event(date.fromisoformat(text), move)
