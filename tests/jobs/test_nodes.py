@@ -7,13 +7,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 import pytest
-from procrastinate.schema import SchemaManager
 
 from entrepot.app import App
-from entrepot.db import migrate
 from entrepot.jobs.postgres import DEAD_AFTER
 from entrepot.operations import syncing, working
 from entrepot.settings import Settings
@@ -96,8 +95,6 @@ def test_a_job_of_a_worker_that_was_killed(mirrored: App, node: Settings, cran: 
     assert any(line.startswith("taken over from ") for line in lines)
 
 
-def test_the_queues_tables_are_those_of_the_library(mirrored: App) -> None:
-    """What the migration makes is the schema of the version of procrastinate that is installed."""
-    assert (Path(migrate.__file__).parent / "migrations" / "procrastinate-3.10.sql").read_text() == (
-        SchemaManager.get_schema()
-    )
+def test_the_queues_tables_are_those_of_the_library() -> None:
+    """The migration made the tables of procrastinate 3.10; another one needs a migration that runs its own."""
+    assert metadata.version("procrastinate").startswith("3.10.")

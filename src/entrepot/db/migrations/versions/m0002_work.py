@@ -1,17 +1,13 @@
 """Jobs that are tried again, cancelled and logged, and PostgreSQL's queue of them; the version of the catalogue."""
 
-from pathlib import Path
-
 import sqlalchemy as sa
 from alembic import op
+from procrastinate.schema import SchemaManager
 
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
-
-QUEUE = Path(__file__).parents[1] / "procrastinate-3.10.sql"
-"""procrastinate's schema, word for word (MIT license). A later one comes by its own migrations in one of ours."""
 
 
 def upgrade() -> None:
@@ -60,6 +56,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_job_lines_job", "job_lines", ["job_id", "id"], unique=False)
     if op.get_bind().dialect.name == "postgresql":
+        # That of 3.10: pyproject.toml holds procrastinate there until a migration of ours runs its next ones.
         # Without parameters, or the driver would take each % for one.
         plain = op.get_bind().execution_options(no_parameters=True)
-        plain.exec_driver_sql(QUEUE.read_text("utf-8"))
+        plain.exec_driver_sql(SchemaManager.get_schema())
