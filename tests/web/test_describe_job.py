@@ -80,7 +80,7 @@ def test_a_describe_job(mirror: Live) -> None:
 @pytest.mark.parametrize(
     ("days", "words"),
     [
-        ({"from": "2024-02-30"}, "from"),
+        ({"from": "2024-02-30"}, "from: not a day"),
         ({"from": "02.02.2024"}, "YYYY-MM-DD"),
         ({"to": 1706832000}, "YYYY-MM-DD"),
         ({"from": "2024-02-03", "to": "2024-02-02"}, "ends before it begins"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from entrepot.core.changes import Change, ChangeKind, History
 from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
@@ -25,8 +27,9 @@ Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 def _day(value: object) -> date:
     # pydantic would take numbers too, and Python weeks.
     if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-        return date.fromisoformat(value)
-    raise ValueError("a day is written YYYY-MM-DD")
+        with suppress(ValueError):
+            return date.fromisoformat(value)
+    raise PydanticCustomError("day", "not a day, which is written YYYY-MM-DD")
 
 
 Day = Annotated[date, BeforeValidator(_day)]
