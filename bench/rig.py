@@ -279,8 +279,8 @@ class Installation:
         return self.site
 
     def forget_rendered(self) -> None:
-        """Delete the cache of rendered indexes of a server that doesn't run."""
-        shutil.rmtree(self.folder / "data" / "cache", ignore_errors=True)
+        """Delete the rendered indexes of a server that doesn't run, and nothing else of its cache."""
+        shutil.rmtree(self.folder / "data" / "cache" / "indexes", ignore_errors=True)
 
     def token(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {(self.folder / 'data' / 'admin.token').read_text().strip()}"}
