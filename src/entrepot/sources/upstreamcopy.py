@@ -49,16 +49,15 @@ class UpstreamCopy:
     def put(self, body: bytes) -> str:
         """Keep a document under its hash, which is returned in any case."""
         sha256 = digest(body)
-        path = self._folder / sha256
+        if self.get(sha256) is not None:
+            return sha256
         with suppress(OSError):
-            if path.exists() and path.stat().st_size == len(body):
-                return sha256
             self._folder.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(body)
-                Path(name).replace(path)
+                Path(name).replace(self._folder / sha256)
             except OSError:
                 Path(name).unlink(missing_ok=True)
                 raise
