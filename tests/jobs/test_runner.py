@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from entrepot.app import App
 from entrepot.core.errors import Cancelled, Conflict, Invalid, UpstreamUnavailable
@@ -292,6 +293,36 @@ def test_an_end_is_written_when_the_database_is_there_again(
     id_ = ask(app, "demo")
     with runner(app):
         assert over(app, id_).state == "done"
+    assert runs == [id_]
+
+
+def test_connections_that_break(app: App, kinds: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the database hangs up on everybody, a job that runs goes on, and new ones are taken up soon after."""
+    if app.db.is_sqlite:
+        pytest.skip("an embedded database has no connections that break")
+    from entrepot.jobs import postgres
+
+    monkeypatch.setattr(postgres, "AGAIN_AFTER", 0.2)
+    ready = threading.Event()
+    runs: list[int] = []
+
+    def wait(app: App, job: Job, work: Work) -> dict[str, Any]:
+        runs.append(job.id)
+        work.report("waiting", 0, 0)
+        assert ready.wait(30)
+        return {}
+
+    kinds(wait=wait, quick=nothing)
+    id_ = ask(app, "wait")
+    with runner(app) as started:
+        eventually(lambda: row(app, id_).step, bool)
+        with app.db.engine.connect() as connection:
+            mine = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            connection.execute(text(f"{mine} WHERE datname = current_database() AND pid <> pg_backend_pid()"))
+        ready.set()
+        assert over(app, id_).state == "done"
+        started.wake(quick := ask(app, "quick"))
+        assert eventually(lambda: row(app, quick), lambda job: job.state in FINAL, seconds=30).state == "done"
     assert runs == [id_]
 
 
