@@ -170,6 +170,19 @@ def in_full(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
     return found
 
 
+def test_a_sources_transactions_are_its_own(mirrored: App, cran: FakeCran, tmp_path: Path) -> None:
+    """The list of one source has nothing of another's, nor of a repository's."""
+    cran.add("alpha", "1.0", make_source_package("alpha", "1.0"), NOON - timedelta(days=3))
+    cran.publish()
+    sync(mirrored)
+    sources.create_source(mirrored, "mine", type_=SourceType.LOCAL)
+    (tmp_path / "demo").write_bytes(make_source_package("demo", "1.0"))
+    upload = packages.Upload("demo_1.0.tar.gz", tmp_path / "demo")
+    added = packages.add_files(mirrored, "mine", [upload], actor="test")
+    assert [id_ for id_, _ in in_list(mirrored, "mine")] == [added.transaction]
+    assert added.transaction not in [id_ for id_, _ in in_list(mirrored, "cran")]
+
+
 def in_list(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
     rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
     assert not any(row.changes for row in rows)

@@ -94,7 +94,9 @@ def page(
     offset: int,
 ) -> tuple[list[Transaction], int]:
     """Transactions of any of these sources or of that repository, and how many there are in all."""
-    wanted = or_(transactions.c.source_id.in_(list(source_ids)), transactions.c.repository_id == repository_id)
+    wanted: ColumnElement[bool] = transactions.c.source_id.in_(list(source_ids))
+    if repository_id is not None:  # compared with None it would be true of every source
+        wanted = or_(wanted, transactions.c.repository_id == repository_id)
     total = connection.execute(select(func.count()).select_from(transactions).where(wanted)).scalar_one()
     order = transactions.c.id.desc() if newest_first else transactions.c.id
     rows = connection.execute(select(transactions).where(wanted).order_by(order).limit(limit).offset(offset))
