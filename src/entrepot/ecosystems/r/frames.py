@@ -1,12 +1,13 @@
 """Meta/archive.rds frame by frame: read whole, or against the one of the day before, of which almost all is the same.
 
 A CRAN's has 25,000 frames, and some hundred change in a day. `Frames` remembers where each is in the unpacked bytes;
-a frame whose bytes stand at the next place of the new file needs no reading.
+a frame whose bytes stand at the next place of the new file needs no reading. One with other bytes may say the same all
+the same: when a file was read last is in it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from entrepot.ecosystems.r import rds
@@ -53,7 +54,7 @@ def read_archive(data: bytes) -> tuple[list[ArchivedRow], Frames | None]:
 
 
 class Changed(NamedTuple):
-    """Packages whose frames came, went or have other bytes, and where the new file has its frames."""
+    """Packages whose frames came, went or have other rows, and where the new file has its frames."""
 
     packages: set[str]
     frames: Frames
@@ -77,33 +78,32 @@ class Archive:
             Invalid: a new frame can't be read.
         """
         elements, raw, was = self._elements, self._elements.raw, old._elements.raw
-        at = elements.at
+        first = at = elements.at
         packages: list[str] = []
         lengths: list[int] = []
-        changed: set[str] = set()
-        walk = _Walk(before, changed)
-        elements.go_to(at, before.symbols)
+        settled = 0
+        walk = _Walk(before, old)
         for number in range(elements.count):
             length = walk.length
-            if length and raw.startswith(was[walk.at : walk.at + length], at):
+            if number >= before.settled and length and raw.startswith(was[walk.at : walk.at + length], at):
                 packages.append(walk.package)
                 walk.step()
-            elif number < before.settled or len(changed) > most:
-                return None
             else:
                 elements.go_to(at)
                 rows = archived_rows(elements.next())
-                if not elements.is_plain or not _is_of_one_package(rows):
-                    return None
                 length = elements.at - at
                 packages.append(rows[0].package if rows else "")
-                walk.meet(packages[-1])
+                walk.meet(packages[-1], rows)
+                settled = settled if elements.is_plain else number + 1
+                if settled > before.settled or not _is_of_one_package(rows) or len(walk.changed) > most:
+                    return None
+            if number + 1 == before.settled and elements.symbols != before.symbols:
+                return None
             lengths.append(length)
             at += length
         walk.end()
-        changed.discard("")
-        frames = Frames(at - sum(lengths), before.symbols, before.settled, packages, lengths)
-        return Changed(changed, frames) if len(lengths) >= before.settled else None
+        frames = Frames(first, before.symbols, settled, packages, lengths)
+        return Changed(walk.changed, frames) if len(lengths) >= before.settled else None
 
     def rows(self, frames: Frames, packages: Collection[str]) -> list[ArchivedRow]:
         """The rows of these packages, by the places that `read_archive` or `compare` told."""
@@ -111,21 +111,26 @@ class Archive:
         at = frames.first
         for package, length in zip(frames.packages, frames.lengths, strict=True):
             if package in packages:
-                self._elements.go_to(at, frames.symbols)
-                found += archived_rows(self._elements.next())
+                found += self.rows_at(at, frames.symbols)
             at += length
         return found
+
+    def rows_at(self, at: int, symbols: Sequence[str]) -> list[ArchivedRow]:
+        """The rows of the frame at this place in the unpacked bytes."""
+        self._elements.go_to(at, symbols)
+        return archived_rows(self._elements.next())
 
 
 class _Walk:
     """A place in the frames of before that goes on in step with the new ones."""
 
-    def __init__(self, before: Frames, changed: set[str]) -> None:
+    def __init__(self, before: Frames, old: Archive) -> None:
         self._before = before
-        self._changed = changed
+        self._old = old
         self._number = 0
-        self._place = {package: n for n, package in enumerate(before.packages)}
+        self._place = {package: n for n, package in enumerate(before.packages) if package}
         self.at = before.first
+        self.changed: set[str] = set()
 
     @property
     def length(self) -> int:
@@ -140,15 +145,26 @@ class _Walk:
         self.at += self.length
         self._number += 1
 
-    def meet(self, package: str) -> None:
-        """The new file has another frame here, of `package`: go behind that package's old frame, if it is ahead."""
-        self._changed.add(package)
-        for _ in range(self._number, self._place.get(package, -1) + 1):
-            self._changed.add(self.package)
+    def meet(self, package: str, rows: list[ArchivedRow]) -> None:
+        """The new file has other bytes here: go behind that package's old frame, if it is ahead."""
+        place = self._place.get(package, -1)
+        while self._number < place:
+            self._note(self.package)
             self.step()
+        if self._number > place:
+            self._note(package)
+            return
+        if self._old.rows_at(self.at, self._before.symbols) != rows:
+            self._note(package)
+        self.step()
 
     def end(self) -> None:
-        self._changed.update(self._before.packages[self._number :])
+        for package in self._before.packages[self._number :]:
+            self._note(package)
+
+    def _note(self, package: str) -> None:
+        if package:
+            self.changed.add(package)
 
 
 def _is_of_one_package(rows: list[ArchivedRow]) -> bool:
