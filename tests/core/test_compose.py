@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from operator import attrgetter
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from entrepot.core.compose import compose
 from entrepot.core.model import File, FileStatus, Listed, PackageName
 
+NAME = attrgetter("file.package")
 CURRENT, ARCHIVED = FileStatus.CURRENT, FileStatus.ARCHIVED
 ROWS = st.lists(
     st.tuples(st.sampled_from("abcd"), st.sampled_from(["1", "2"]), st.sampled_from([CURRENT, ARCHIVED])), max_size=6
@@ -35,6 +37,9 @@ class FixedLayer:
     def names(self) -> set[PackageName]:
         return {row.file.package for row in self.rows}
 
+    def names_among(self, names: Collection[PackageName]) -> set[PackageName]:
+        return self.names().intersection(names)
+
 
 @given(st.lists(ROWS, max_size=4), st.sampled_from([None, CURRENT, ARCHIVED]))
 def test_each_name_comes_from_the_first_source_that_has_it(
@@ -42,7 +47,7 @@ def test_each_name_comes_from_the_first_source_that_has_it(
 ) -> None:
     """A row is listed if and only if its source is the first one with that name, current or archived."""
     layers = [FixedLayer(n, rows, wanted) for n, rows in enumerate(sources)]
-    listing = compose(layers)
+    listing = compose(layers, NAME)
     for layer in layers:
         for row in layer.listed():
             first = next(n for n, other in enumerate(layers) if row.file.package in other.names())
@@ -54,4 +59,4 @@ def test_an_archived_name_still_hides_later_sources() -> None:
     """Archiving an internal package does not let a public one of its name through."""
     internal = FixedLayer(0, [("secret", "1.0", ARCHIVED)], CURRENT)
     public = FixedLayer(1, [("secret", "99.0", CURRENT), ("other", "1", CURRENT)], CURRENT)
-    assert [row.file.package for row in compose([internal, public])] == ["other"]
+    assert [row.file.package for row in compose([internal, public], NAME)] == ["other"]

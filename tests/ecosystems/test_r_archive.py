@@ -10,16 +10,18 @@ import pytest
 from entrepot.core.errors import Invalid
 from entrepot.ecosystems.r import archive, rds
 from entrepot.ecosystems.r.archive import ArchivedRow
+from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 from tests.ecosystems.views import PUBLISHED, archived, listed
 from tests.support.r import run_r
 
 SUMMER = datetime(1998, 7, 1, 1, 2, 3, tzinfo=UTC)
 ARCHIVED = [
-    archived("aa", "0.1", published=SUMMER),
-    archived("aa", "1.0-1", size=None, published=None),
-    archived("b.b", "2.0"),
+    archived("aa", "0.1", published=SUMMER).file.brief,
+    archived("aa", "1.0-1", size=None, published=None).file.brief,
+    archived("b.b", "2.0").file.brief,
 ]
+NOW = [listed("aa", "1.1"), listed("cc", "1.0", size=None, published=None)]
 
 
 def frame(*row_names: str, **columns: RVector) -> RVector:
@@ -32,19 +34,19 @@ def of_frames(*frames: object) -> bytes:
 
 def test_what_is_written_is_read_again() -> None:
     """Names, sizes and dates survive, and so does their absence."""
-    assert archive.parse_archive(archive.render_archive(ARCHIVED)) == [
+    assert archive.parse_archive(render_archive(ARCHIVED)) == [
         ArchivedRow("aa", "0.1", "aa_0.1.tar.gz", 1000, SUMMER),
         ArchivedRow("aa", "1.0-1", "aa_1.0-1.tar.gz", None, None),
         ArchivedRow("b.b", "2.0", "b.b_2.0.tar.gz", 1000, PUBLISHED),
     ]
-    current = archive.render_current([listed("aa", "1.1"), listed("cc", "1.0", size=None, published=None)])
+    current = render_current([each.file.brief for each in NOW])
     assert archive.parse_current(current) == {"aa_1.1.tar.gz": (1000, PUBLISHED), "cc_1.0.tar.gz": (None, None)}
 
 
 def test_nothing_archived_is_an_empty_list() -> None:
     """A young repository has both files as well."""
-    assert archive.parse_archive(archive.render_archive([])) == []
-    assert archive.parse_current(archive.render_current([])) == {}
+    assert archive.parse_archive(render_archive([])) == []
+    assert archive.parse_current(render_current([])) == {}
 
 
 def test_odd_rows_are_left_out_and_hide_nothing() -> None:
@@ -99,9 +101,9 @@ EXPECTED = """
 @pytest.mark.r
 def test_r_reads_what_cran_publishes(rscript: Path, tmp_path: Path) -> None:
     """The objects are identical to ones made of `file.info`'s columns, and have its columns and classes."""
-    (tmp_path / "archive.rds").write_bytes(archive.render_archive(ARCHIVED))
-    (tmp_path / "current.rds").write_bytes(archive.render_current([listed("aa", "1.1")]))
-    (tmp_path / "empty.rds").write_bytes(archive.render_archive([]))
+    (tmp_path / "archive.rds").write_bytes(render_archive(ARCHIVED))
+    (tmp_path / "current.rds").write_bytes(render_current([NOW[0].file.brief]))
+    (tmp_path / "empty.rds").write_bytes(render_archive([]))
     done = run_r(f"""{EXPECTED}
         setwd("{tmp_path}")
         x <- readRDS("archive.rds"); real <- file.info("archive.rds")

@@ -8,8 +8,9 @@ import pytest
 
 from entrepot.core.answers import Ask, Document, SendFile
 from entrepot.core.errors import FileNotListed
-from entrepot.core.model import File
-from entrepot.ecosystems.r import archive, cran, packages
+from entrepot.core.model import File, FileStatus
+from entrepot.ecosystems.r import cran, packages
+from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from tests.ecosystems.views import FixedView, archived, listed
 
 OLD = [archived("demo", version) for version in ("0.1", "0.2", "1.0", "1.1", "1.10")]
@@ -31,14 +32,14 @@ def test_the_documents() -> None:
         "PACKAGES": ("text/plain; charset=utf-8", True, text),
         "PACKAGES.gz": ("application/gzip", False, packages.gz(text)),
         "PACKAGES.rds": ("application/octet-stream", False, packages.render_rds(VIEW.current(), told)),
-        "Meta/archive.rds": ("application/octet-stream", False, archive.render_archive(OLD)),
-        "Meta/current.rds": ("application/octet-stream", False, archive.render_current(VIEW.current())),
+        "Meta/archive.rds": ("application/octet-stream", False, render_archive([each.file.brief for each in OLD])),
+        "Meta/current.rds": ("application/octet-stream", False, render_current(VIEW.in_brief(FileStatus.CURRENT))),
     }
     for key, (media_type, compress, body) in want.items():
         document = answer(key)
         assert isinstance(document, Document)
         assert (document.key, document.media_type, document.compress) == (key, media_type, compress)
-        assert document.render() == body
+        assert document.render().body == body
     assert gzip.decompress(want["PACKAGES.gz"][2]) == text
 
 
@@ -77,6 +78,14 @@ def test_a_path_that_no_repository_has(tail: str) -> None:
     assert len(raised.value.message) < 300
 
 
-def test_what_is_still_unread_is_counted() -> None:
-    """Of current files only."""
-    assert cran.incomplete(VIEW) == 1
+def test_what_may_still_be_learnt_is_counted() -> None:
+    """Of the list of packages the entries that nobody has read, of a list of files those without a size."""
+    view = FixedView((*VIEW.files, archived("demo", "0.0", size=None)))
+
+    def incomplete(key: str) -> int:
+        document = cran.answer(Ask("src/contrib/" + key), view, told=told)
+        assert isinstance(document, Document)
+        return document.render().incomplete
+
+    keys = ("PACKAGES", "PACKAGES.gz", "PACKAGES.rds", "Meta/archive.rds", "Meta/current.rds")
+    assert [incomplete(key) for key in keys] == [1, 1, 1, 1, 0]

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrepot.core.model import Listed, PackageName
-from entrepot.ecosystems.r import archive, news, rds
+from entrepot.ecosystems.r import news, rds
+from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from entrepot.ecosystems.r.frames import read_archive
 from entrepot.ecosystems.r.rdsvalues import Kind, RVector, strings
 from entrepot.ecosystems.r.upstream import Inventory, Texts, inventory
@@ -25,7 +26,7 @@ State = dict[str, tuple[int, int, int]]
 
 @cache
 def archive_of(files: tuple[Listed, ...]) -> bytes:
-    return archive.render_archive(files)
+    return render_archive([each.file.brief for each in files])
 
 
 def texts(state: State, *, remarks: str = "", reverse: bool = False) -> Texts:
@@ -39,7 +40,8 @@ def texts(state: State, *, remarks: str = "", reverse: bool = False) -> Texts:
             stanzas.append(f"Package: {name}\nVersion: 2.{count}\nImports: x{entry}\nMD5sum: {str(entry) * 32}\n")
             present.append(listed(name, f"2.{count}", size=1000 + entry))
     index = "\n".join(stanzas).encode()
-    return Texts(index, archive_of(tuple(past)), archive.render_current(present), remarks.encode())
+    current = render_current([each.file.brief for each in present])
+    return Texts(index, archive_of(tuple(past)), current, remarks.encode())
 
 
 def of(whole: Inventory, packages: list[PackageName]) -> tuple[object, object]:

@@ -21,18 +21,23 @@ from entrepot.ecosystems.r.altrep import as_character
 from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 from tests.support.r import run_r
 
+
+def matrix(columns: dict[str, list[str | None]], row_names: list[str] | None = None, **how: int) -> bytes:
+    return rds.write_matrix({name: list(map(rds.string, cells)) for name, cells in columns.items()}, row_names, **how)
+
+
 NUMBERS = [1e5, 123456.0, 0.1, 1e-5, 1 / 3, 1e15, 1e-300, -1e5, 3.0, 1e22, 123456789012.5, 0.0, 2.5e-4, 100.0]
 WRITTEN = {
     "matrix": (
-        rds.write_matrix(["A", "B é"], [["x", None], ["ü", "x"], ["", "日本"]], ["r1", "r2", "r3"]),
+        matrix({"A": ["x", "ü", ""], "B é": [None, "x", "日本"]}, ["r1", "r2", "r3"]),
         'matrix(c("x", "ü", "", NA, "x", "日本"), 3L, dimnames = list(c("r1", "r2", "r3"), c("A", "B é")))',
     ),
     "matrix without row names": (
-        rds.write_matrix(["A"], [["x"]]),
+        matrix({"A": ["x"]}),
         'matrix("x", 1L, dimnames = list(NULL, "A"))',
     ),
     "matrix without rows": (
-        rds.write_matrix(["A", "B"], []),
+        matrix({"A": [], "B": []}),
         'matrix(character(), 0L, 2L, dimnames = list(NULL, c("A", "B")))',
     ),
     "data frame": (
@@ -60,8 +65,8 @@ WRITTEN = {
 
 def test_equal_input_gives_equal_bytes() -> None:
     """Nothing of the time or the machine is in the file."""
-    first, second = (rds.write_matrix(["A"], [["x"]], level=level) for level in (6, 9))
-    assert first == rds.write_matrix(["A"], [["x"]])
+    first, second = (matrix({"A": ["x"]}, level=level) for level in (6, 9))
+    assert first == matrix({"A": ["x"]})
     assert gzip.decompress(first) == gzip.decompress(second)
 
 

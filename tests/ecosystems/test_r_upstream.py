@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from entrepot.core.errors import UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
 from entrepot.core.timelines import Found
-from entrepot.ecosystems.r import archive, packages
+from entrepot.ecosystems.r import packages
+from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from entrepot.ecosystems.r.paths import file_name
 from entrepot.ecosystems.r.upstream import Texts, decompress_index, inventory
 from tests.ecosystems.views import PUBLISHED, archived, listed
@@ -38,8 +39,8 @@ def test_the_three_documents_are_put_together() -> None:
     """Fields and MD5 from PACKAGES, size and date from current.rds, the past from archive.rds."""
     index = f"Package: aa\nVersion: 1.1\nImports: utils\nMD5sum: {'A' * 32}\n\nPackage: bb\nVersion: 0.1\n"
     past = [archived("aa", "1.0"), archived("aa", "1.1"), archived("gone", "0.9", size=None, published=None)]
-    current = archive.render_current([listed("aa", "1.1")])
-    got = inventory(Texts(index.encode(), archive.render_archive(past), current))
+    current = render_current([listed("aa", "1.1").file.brief])
+    got = inventory(Texts(index.encode(), render_archive([each.file.brief for each in past]), current))
     assert got.faults == []
     assert got.found == [
         found("aa", "1.1", fields="Imports: utils\n", size=1000, md5="a" * 32, published=PUBLISHED),
@@ -72,7 +73,7 @@ def test_of_several_versions_the_highest_is_current() -> None:
     """The others are archived with what is known of them; another folder's stanzas are no business of ours."""
     stanzas = ["Package: aa\nVersion: 1.9\nImports: x", "Package: aa\nVersion: 1.10", "Package: aa\nVersion: 1.2"]
     stanzas.append("Package: aa\nVersion: 2.0\nPath: 4.3.0/Recommended")
-    got = inventory(Texts("\n\n".join(stanzas).encode(), archive.render_archive([archived("aa", "1.9")])))
+    got = inventory(Texts("\n\n".join(stanzas).encode(), render_archive([archived("aa", "1.9").file.brief])))
     assert got.found == [
         found("aa", "1.9", status=FileStatus.ARCHIVED, fields="Imports: x\n", size=1000, published=PUBLISHED),
         found("aa", "1.10", fields=""),
@@ -118,7 +119,7 @@ def test_made_up_fields_can_not_make_the_index_grow_with_the_square() -> None:
         (b"Package: aa\nVersion: 1.0\n\nPack", None, None),
         (b"Package: aa\nVersion: 1.0\n", b"<html>", None),
         (b"Package: aa\nVersion: 1.0\n", None, b""),
-        (b"Package: aa\nVersion: 1.0\n", archive.render_archive([archived("aa", "0.1")])[:-9], None),
+        (b"Package: aa\nVersion: 1.0\n", render_archive([archived("aa", "0.1").file.brief])[:-9], None),
     ],
 )
 def test_a_document_that_is_not_what_it_should_be_is_refused(
@@ -135,7 +136,7 @@ def test_a_document_that_is_not_what_it_should_be_is_refused(
 def test_every_version_is_found_once(versions: list[tuple[str, str]]) -> None:
     """Whatever is listed, each package has exactly one current version, of which none is higher."""
     text = "\n\n".join(f"Package: {package}\nVersion: {version}" for package, version in versions)
-    got = inventory(Texts(text.encode(), archive.render_archive([archived("aa", "2.0")]))).found
+    got = inventory(Texts(text.encode(), render_archive([archived("aa", "2.0").file.brief]))).found
     keys = [(each.package, each.version) for each in got]
     assert sorted(keys) == sorted({*versions, ("aa", "2.0")})
     current = [each.package for each in got if each.status is FileStatus.CURRENT]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256, seconds
+from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256, seconds
 from entrepot.ecosystems.r import paths
 
 PUBLISHED = datetime(2024, 1, 31, 12, 0, 2, tzinfo=UTC)
@@ -53,11 +52,11 @@ class FixedView:
 
     files: tuple[Listed, ...]
 
-    def current(self) -> Iterable[Listed]:
+    def current(self) -> list[Listed]:
         return [each for each in self.files if each.status is FileStatus.CURRENT]
 
-    def archived(self) -> Iterable[Listed]:
-        return [each for each in self.files if each.status is FileStatus.ARCHIVED]
+    def in_brief(self, status: FileStatus) -> list[Brief]:
+        return [each.file.brief for each in self.files if each.status is status]
 
     def of_package(self, package: PackageName) -> list[Listed]:
         return [each for each in self.files if each.file.package == package]

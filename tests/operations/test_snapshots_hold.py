@@ -50,6 +50,12 @@ META = ("src/contrib/Meta/archive.rds", "src/contrib/Meta/current.rds")
 Version = tuple[str, str]
 
 
+def rows_of(view: DatabaseView) -> list[Listed]:
+    """All that a view shows."""
+    names = dict.fromkeys(brief.package for status in FileStatus for brief in view.in_brief(status))
+    return [row for name in names for row in view.of_package(name)]
+
+
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What a snapshot shows: its files, the hashes known of them, and the index entries that are complete."""
@@ -60,7 +66,7 @@ class Shown:
 
     @classmethod
     def of(cls, view: DatabaseView) -> Shown:
-        rows = [*view.current(), *view.archived()]
+        rows = rows_of(view)
         return cls(
             frozenset((row.file.id, row.file.package, row.file.version, row.status) for row in rows),
             {row.file.id: row.file.md5 for row in rows if row.file.md5},
@@ -146,7 +152,7 @@ class World:
         snapshots = [*self.fixed(), "latest"]
         with suppress(EntrepotError):
             view = serving.open_view(self.app, "cran", snapshots[number % len(snapshots)]).view
-            rows = [*view.current(), *view.archived()]
+            rows = rows_of(view)
             if rows:
                 self.bytes_of(rows[number % len(rows)])
 
@@ -187,7 +193,7 @@ class World:
         document = serving.answer(opened, Ask("src/contrib/PACKAGES"))
         assert isinstance(document, Document)
         rendered = serving.render(self.app, opened, document)
-        assert rendered.body == document.render(), text
+        assert rendered.body == document.render().body, text
         assert rendered.incomplete == sum(row.file.fields is None for row in opened.view.current())
 
     def check_files(self, text: str, *, all_: bool = False) -> None:
@@ -198,7 +204,7 @@ class World:
         opened = self._opened(text)
         if opened is None:
             return
-        rows = [*opened.view.current(), *opened.view.archived()]
+        rows = rows_of(opened.view)
         listed = {(str(row.file.package), row.file.version): row for row in rows}
         for name in NAMES:
             for version in VERSIONS:

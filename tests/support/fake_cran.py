@@ -129,17 +129,17 @@ class FakeCran(FakeServer):
 
 def _indexes(listed: list[Listed]) -> dict[str, bytes]:
     # Here, not at the top: the server is of use to tests of the rings below the dialects.
-    from entrepot.ecosystems.r import archive, packages
+    from entrepot.ecosystems.r import archivewrite, packages
 
     current = [each for each in listed if each.status is FileStatus.CURRENT]
-    archived = [each for each in listed if each.status is FileStatus.ARCHIVED]
+    archived = [each.file.brief for each in listed if each.status is FileStatus.ARCHIVED]
     # CRAN's own PACKAGES tells neither sizes nor SHA-256.
     index = packages.render((_without_size(each) for each in current), lambda _: False)
     return {
         f"{CONTRIB}/PACKAGES": index,
         f"{CONTRIB}/PACKAGES.gz": gzip.compress(index, mtime=0),
-        f"{CONTRIB}/Meta/archive.rds": archive.render_archive(archived),
-        f"{CONTRIB}/Meta/current.rds": archive.render_current(current),
+        f"{CONTRIB}/Meta/archive.rds": archivewrite.render_archive(archived),
+        f"{CONTRIB}/Meta/current.rds": archivewrite.render_current([each.file.brief for each in current]),
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from entrepot.core.model import Listed, PackageName
+from entrepot.core.model import Brief, FileStatus, Listed, PackageName
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +21,34 @@ class Ask:
 class View(Protocol):
     """A repository at a snapshot, already composed: each package comes from the first source that has its name."""
 
-    def current(self) -> Iterable[Listed]:
+    def current(self) -> Sequence[Listed]:
         """All current files, ordered by package name in C locale order."""
 
-    def archived(self) -> Iterable[Listed]:
-        """All archived files, ordered by package name, oldest first."""
+    def in_brief(self, status: FileStatus) -> Sequence[Brief]:
+        """All current files, or all archived ones, ordered by package name, oldest first."""
 
     def of_package(self, package: PackageName) -> list[Listed]:
         """All visible files of one package, current and archived; empty if the view lacks the package."""
 
 
+class Index(NamedTuple):
+    """The bytes of an index, and how many of its entries lack facts that may still be learnt."""
+
+    body: bytes
+    incomplete: int
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A rendered index.
+    """An index that can be rendered.
 
-    `key` names it within the view (and so in the cache); `render` makes its bytes; `compress` says whether a
-    compressed twin is worth keeping (not for bodies that are compressed already).
+    `key` names it within the view (and so in the cache); `compress` says whether a compressed twin is worth keeping
+    (not for bodies that are compressed already).
     """
 
     key: str
     media_type: str
-    render: Callable[[], bytes]
+    render: Callable[[], Index]
     compress: bool = False
 
 

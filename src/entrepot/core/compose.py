@@ -6,30 +6,38 @@ its archive still hides the later ones. Listing and download both go through her
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol, TypeVar
 
-from entrepot.core.model import Listed, PackageName
+from entrepot.core.model import PackageName
+
+Row = TypeVar("Row")
+Row_co = TypeVar("Row_co", covariant=True)
 
 
-class Layer(Protocol):
+class Layer(Protocol[Row_co]):
     """One source at its cut."""
 
-    def listed(self) -> Iterable[Listed]:
-        """The rows wanted of it (current ones, archived ones, or those of one package)."""
+    def listed(self) -> Iterable[Row_co]:
+        """The rows wanted of it (current ones, archived ones, or those of one package), ordered by package name."""
 
-    def names(self) -> Iterable[PackageName]:
-        """All names that the source has at the cut, whether their files are current or archived."""
+    def names_among(self, names: Collection[PackageName]) -> Collection[PackageName]:
+        """Those of these names that the source has at the cut, whether their files are current or archived."""
 
 
-def compose(layers: Sequence[Layer]) -> list[Listed]:
-    """The rows of all layers without those whose name an earlier layer has, ordered by package name."""
-    rows: list[Listed] = []
+def compose(layers: Sequence[Layer[Row]], name: Callable[[Row], PackageName]) -> list[Row]:
+    """The rows of all layers without those whose name an earlier layer has, ordered by package name.
+
+    A layer is asked only for names that a later one lists: a small source behind a large one costs little.
+    """
+    listings = [list(layer.listed()) for layer in layers]
+    rows: list[Row] = []
     taken: set[PackageName] = set()
-    for number, layer in enumerate(layers):
-        rows += [row for row in layer.listed() if row.file.package not in taken] if taken else layer.listed()
-        if number + 1 < len(layers):
-            taken.update(layer.names())
+    for number, (layer, listing) in enumerate(zip(layers, listings, strict=True), 1):
+        rows += [row for row in listing if name(row) not in taken] if taken else listing
+        contested = {name(row) for later in listings[number:] for row in later} - taken
+        if contested:
+            taken.update(layer.names_among(contested))
     if len(layers) > 1:
-        rows.sort(key=lambda row: row.file.package)
+        rows.sort(key=name)
     return rows

@@ -98,6 +98,17 @@ class Subscription:
     until: TransactionId
 
 
+class Brief(NamedTuple):
+    """A file in brief, for what is told of very many at once; each field as in `File`."""
+
+    id: int
+    package: PackageName
+    version: str
+    name: str
+    size: int | None
+    published_at: int | None
+
+
 class File(NamedTuple):
     """One downloadable archive; a tuple, as an index is made of 25,000 of them at once.
 
@@ -123,6 +134,10 @@ class File(NamedTuple):
     def published(self) -> datetime | None:
         """`published_at` as a time in UTC."""
         return None if self.published_at is None else datetime.fromtimestamp(self.published_at, UTC)
+
+    @property
+    def brief(self) -> Brief:
+        return Brief(self.id, self.package, self.version, self.name, self.size, self.published_at)
 
 
 class Listed(NamedTuple):

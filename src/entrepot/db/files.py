@@ -11,7 +11,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Select,
     Subquery,
     Table,
     bindparam,
@@ -26,24 +25,11 @@ from sqlalchemy import (
 )
 
 from entrepot.core.changes import ChangeKind, Seen
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, TransactionId
-from entrepot.core.snapshots import Cut
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, TransactionId
+from entrepot.db import bulk
 from entrepot.db.engine import chunks
+from entrepot.db.listings import FILE_COLUMNS, as_file
 from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, transactions, visibility
-
-_FILE_COLUMNS = (
-    files.c.id,
-    files.c.source_id,
-    files.c.package,
-    files.c.version,
-    files.c.name,
-    files.c.size,
-    files.c.md5,
-    files.c.sha256,
-    files.c.sha256_since,
-    files.c.published,
-    files.c.fields,
-)
 
 
 def next_id(connection: Connection) -> int:
@@ -52,7 +38,7 @@ def next_id(connection: Connection) -> int:
 
 
 def add(connection: Connection, rows: Sequence[File]) -> None:
-    _insert(connection, files, _FILE_COLUMNS, rows)
+    _insert(connection, files, FILE_COLUMNS, rows)
 
 
 def show(connection: Connection, rows: Sequence[tuple[int, int, FileStatus, TransactionId, TransactionId]]) -> None:
@@ -84,56 +70,6 @@ def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]]) -> N
         connection.execute(statement, chunk)
 
 
-def visible(
-    connection: Connection, cut: Cut, *, status: FileStatus | None = None, package: PackageName | None = None
-) -> list[Listed]:
-    """What a source shows at a cut, ordered by package and publication."""
-    if package is not None and "\0" in package:  # no name has it, and PostgreSQL takes no such value
-        return []
-    query = select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id)
-    query = query.where(visibility.c.until > cut.upto, visibility.c.since <= cut.upto)
-    if package is not None:
-        # By the package's few files: nothing here may lead a planner to the index of all that is visible.
-        query = query.where(files.c.source_id == cut.source_id, files.c.package == package)
-        if status is not None:
-            query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
-    else:
-        wanted = list(STATUSES) if status is None else [STATUS_CODES[status]]
-        query = query.where(visibility.c.source_id == cut.source_id, visibility.c.status.in_(wanted))
-    rows = [Listed(_file(row), STATUSES[row.status]) for row in connection.execute(query)]
-    # Ordered here: collations of databases differ, and R expects the order of the C locale.
-    rows.sort(key=lambda row: (row.file.package, row.file.published_at or 0, row.file.id))
-    return rows
-
-
-def visible_of(connection: Connection, cut: Cut, packages: Sequence[PackageName]) -> list[Listed]:
-    """As `visible`, of some packages."""
-    query = select(*_FILE_COLUMNS, visibility.c.status).join(files, files.c.id == visibility.c.file_id)
-    query = query.where(
-        visibility.c.until > cut.upto, visibility.c.since <= cut.upto, files.c.source_id == cut.source_id
-    )
-    rows: list[Listed] = []
-    for start in range(0, len(packages), 500):
-        wanted = query.where(files.c.package.in_(packages[start : start + 500]))
-        rows += [Listed(_file(row), STATUSES[row.status]) for row in connection.execute(wanted)]
-    rows.sort(key=lambda row: (row.file.package, row.file.published_at or 0, row.file.id))
-    return rows
-
-
-def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
-    """How many packages are current at a cut, and how many versions there are in all."""
-    query = _at(cut, select(visibility.c.status, func.count().label("rows"))).group_by(visibility.c.status)
-    counts = {row.status: row.rows for row in connection.execute(query.where(visibility.c.status.in_(list(STATUSES))))}
-    return counts.get(STATUS_CODES[FileStatus.CURRENT], 0), sum(counts.values())
-
-
-def names(connection: Connection, cut: Cut) -> list[PackageName]:
-    """All package names that a source has at a cut, in any order."""
-    query = _at(cut, select(files.c.package).join(visibility, files.c.id == visibility.c.file_id))
-    query = query.where(visibility.c.status.in_(list(STATUSES))).distinct()
-    return [PackageName(name) for (name,) in connection.execute(query)]
-
-
 def count_current(connection: Connection, source_id: int) -> int:
     """How many packages a source has now, not counting those with archived versions alone."""
     return counts_current(connection, [source_id]).get(source_id, 0)
@@ -150,8 +86,13 @@ def counts_current(connection: Connection, source_ids: Iterable[int]) -> dict[in
 
 
 def get(connection: Connection, file_id: int) -> File | None:
-    row = connection.execute(select(*_FILE_COLUMNS).where(files.c.id == file_id)).one_or_none()
-    return _file(row) if row else None
+    return by_ids(connection, [file_id]).get(file_id)
+
+
+def by_ids(connection: Connection, file_ids: Iterable[int]) -> dict[int, File]:
+    """The files of one page: id -> file, of those that there are."""
+    query = select(*FILE_COLUMNS).where(files.c.id.in_(list(file_ids)))
+    return {row[0]: as_file(row) for row in bulk.rows(connection, query)}
 
 
 def learn(connection: Connection, file_id: int, **facts: Any) -> None:
@@ -276,28 +217,6 @@ def _moves(ids: list[int]) -> Subquery:
 
 def _total(number: ColumnElement[Any], where: ColumnElement[bool]) -> ColumnElement[Any]:
     return func.sum(case((where, number), else_=0))
-
-
-def _at(cut: Cut, query: Select[Any]) -> Select[Any]:
-    return query.where(
-        visibility.c.source_id == cut.source_id, visibility.c.until > cut.upto, visibility.c.since <= cut.upto
-    )
-
-
-def _file(row: Any) -> File:
-    return File(
-        row.id,
-        row.source_id,
-        row.package,
-        row.version,
-        row.name,
-        row.size,
-        row.md5,
-        Sha256(row.sha256) if row.sha256 else None,
-        row.sha256_since,
-        row.published,
-        row.fields,
-    )
 
 
 def seen(row: Listed) -> Seen:

@@ -24,6 +24,7 @@ from entrepot.core.errors import (
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId, seconds
 from entrepot.core.snapshots import Cut
 from entrepot.db import files as db_files
+from entrepot.db import listings as db_listings
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r import packages as r_packages
@@ -159,7 +160,7 @@ def _rows_of(connection: Connection, source: str, package: str) -> tuple[Source,
 
 def _visible_now(connection: Connection, source: Source, package: PackageName) -> list[Listed]:
     now = Cut(source.id, db_transactions.newest(connection))
-    return db_files.visible(connection, now, package=package)
+    return db_listings.visible_of(connection, now, [package])
 
 
 def _read_all(uploads: Sequence[Upload]) -> list[_Read]:

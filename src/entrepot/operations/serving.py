@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from functools import partial
+from operator import attrgetter
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -13,9 +15,9 @@ from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, View
 from entrepot.core.compose import compose
 from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Repository, RepositoryType, TransactionId
+from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Repository, RepositoryType, TransactionId
 from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
-from entrepot.db import files as db_files
+from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -34,17 +36,16 @@ class Answerer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ecosystem:
-    """How a type of repository answers; `incomplete` counts index entries with unknown fields.
+    """How a type of repository answers.
 
     `by_path`: the path alone decides the answer, not what else the client says of itself.
     """
 
     answer: Answerer
-    incomplete: Callable[[View], int]
     by_path: bool
 
 
-ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, cran.incomplete, by_path=True)}
+ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, by_path=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,11 @@ class OpenView:
         return f"{self.repository.type.value}:" + ",".join(cuts)
 
 
+Row = TypeVar("Row")
+_name_of_listed: Callable[[Listed], PackageName] = attrgetter("file.package")
+_name_of_brief: Callable[[Brief], PackageName] = attrgetter("package")
+
+
 class DatabaseView:
     """`core.answers.View` over the catalogue."""
 
@@ -83,50 +89,52 @@ class DatabaseView:
         self._app = app
         self._cuts = cuts
         self._upto = {cut.source_id: cut.upto for cut in cuts}
-        self._current: list[Listed] | None = None
 
-    def current(self) -> Iterable[Listed]:
-        # Kept for the life of the view, which is one request: an index is rendered and counted from the same rows.
-        if self._current is None:
-            self._current = self._composed(status=FileStatus.CURRENT)
-        return self._current
+    def current(self) -> list[Listed]:
+        return self._composed(partial(db_listings.visible, status=FileStatus.CURRENT), _name_of_listed)
 
-    def archived(self) -> Iterable[Listed]:
-        return self._composed(status=FileStatus.ARCHIVED)
+    def in_brief(self, status: FileStatus) -> list[Brief]:
+        return self._composed(partial(db_listings.briefs, status=status), _name_of_brief)
 
     def of_package(self, package: PackageName) -> list[Listed]:
-        return self._composed(package=package)
+        return self._composed(partial(db_listings.visible_of, packages=[package]), _name_of_listed, are_all=True)
 
     def tells_sha256(self, file: File) -> bool:
         """Whether indexes of this snapshot tell a file's SHA-256: only if it was known when the snapshot was made."""
         return file.sha256_since is not None and file.sha256_since <= self._upto[file.source_id]
 
-    def _composed(self, *, status: FileStatus | None = None, package: PackageName | None = None) -> list[Listed]:
+    def _composed(
+        self, rows_of: Callable[[Connection, Cut], list[Row]], name: Callable[[Row], PackageName], are_all: bool = False
+    ) -> list[Row]:
+        """The rows of each source at its cut as one listing; `are_all` if they are all that it has of their names."""
         with self._app.db.read() as connection:
-            return compose([_CutLayer(connection, cut, status, package) for cut in self._cuts])
+            rows = [rows_of(connection, cut) for cut in self._cuts]
+            layers = zip(self._cuts, rows, strict=True)
+            return compose([_CutLayer(connection, cut, its, name, are_all) for cut, its in layers], name)
 
 
-class _CutLayer:
-    """`core.compose.Layer` of one source at its cut."""
+class _CutLayer(Generic[Row]):
+    """`core.compose.Layer` of one source at its cut, with the rows that are wanted of it."""
 
     def __init__(
-        self, connection: Connection, cut: Cut, status: FileStatus | None, package: PackageName | None
+        self, connection: Connection, cut: Cut, rows: list[Row], name: Callable[[Row], PackageName], are_all: bool
     ) -> None:
         self._connection = connection
         self._cut = cut
-        self._status = status
-        self._package = package
-        self._rows: list[Listed] | None = None
+        self._rows = rows
+        self._name = name
+        self._are_all = are_all
 
-    def listed(self) -> list[Listed]:
-        if self._rows is None:
-            self._rows = db_files.visible(self._connection, self._cut, status=self._status, package=self._package)
+    def listed(self) -> list[Row]:
         return self._rows
 
-    def names(self) -> Iterable[PackageName]:
-        if self._package is not None:
-            return {row.file.package for row in self.listed()}
-        return db_files.names(self._connection, self._cut)
+    def names_among(self, names: Collection[PackageName]) -> set[PackageName]:
+        # Almost always all of them are in the rows at hand.
+        found = {self._name(row) for row in self._rows}.intersection(names)
+        missing = set(names) - found
+        if missing and not self._are_all:
+            found |= db_listings.names_among(self._connection, self._cut, missing)
+        return found
 
 
 def open_view(app: App, repo: str, snapshot: str) -> OpenView:
@@ -208,8 +216,8 @@ def render(app: App, opened: OpenView, document: Document) -> Rendered:
     """The bytes of an index: kept ones if nothing of what it shows has changed."""
 
     def make() -> Draft:
-        incomplete = ECOSYSTEMS[opened.repository.type].incomplete(opened.view)
-        return Draft(document.render(), document.compress, incomplete)
+        index = document.render()
+        return Draft(index.body, document.compress, index.incomplete)
 
     return app.documents.get(document_key(opened, document), filled=opened.filled, make=make)
 

@@ -17,6 +17,7 @@ from entrepot.core.snapshots import Cut
 from entrepot.core.timelines import Found
 from entrepot.core.urls import shown
 from entrepot.db import files as db_files
+from entrepot.db import listings as db_listings
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r import news, upstream
@@ -127,13 +128,13 @@ def _compare(app: App, cut: Cut, validators: Validators, copy: UpstreamCopy, now
         new = news.compare(before, summary.outline, now, also=summary.unsettled)
         if new is not None:
             with app.db.read() as connection:
-                known = db_files.visible_of(connection, cut, new.packages)
-                current, versions = db_files.count_visible(connection, cut)
+                known = db_listings.visible_of(connection, cut, new.packages)
+                current, versions = db_listings.count_visible(connection, cut)
             same = current - sum(row.status is FileStatus.CURRENT for row in known), versions - len(known)
             return _Comparison(known, new.inventory, same)
     inventory = upstream.inventory(now)
     with app.db.read() as connection:
-        return _Comparison(db_files.visible(connection, cut), inventory)
+        return _Comparison(db_listings.visible(connection, cut), inventory)
 
 
 def _check_sizes(found: _Comparison, url: str, *, force: bool, archive_is_known: bool) -> None:

@@ -1,25 +1,19 @@
-"""CRAN's Meta/archive.rds and Meta/current.rds: what `file.info()` says of every archived and every current file."""
+"""Reads Meta/archive.rds and Meta/current.rds of a CRAN: what `file.info()` says of all archived and current files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
-from itertools import groupby
 from typing import NamedTuple, cast
 
 from entrepot.core.errors import Invalid
-from entrepot.core.model import File, Listed
 from entrepot.ecosystems.r import paths, rds
-from entrepot.ecosystems.r.rdsvalues import Kind, RValue, RVector, Shared, data_frame, strings
+from entrepot.ecosystems.r.rdsvalues import Kind, RValue, RVector
 
 LARGEST = 256 << 20
 """Most bytes that such a file may unpack to; CRAN's has some 35 MB."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MODE = 0o644
-_POSIXCT = {"class": Shared(Kind.STRING, ("POSIXct", "POSIXt"))}
-_OCTMODE = {"class": Shared(Kind.STRING, ("octmode",))}
 
 
 class ArchivedRow(NamedTuple):
@@ -30,50 +24,6 @@ class ArchivedRow(NamedTuple):
     name: str
     size: int | None
     published: datetime | None
-
-
-def render_archive(archived: Iterable[Listed]) -> bytes:
-    """Meta/archive.rds of files ordered by package: a list by package of frames with rows `P/P_V.tar.gz`."""
-    packages, frames = [], []
-    for package, group in groupby((listed.file for listed in archived), key=lambda file: file.package):
-        files = list(group)
-        packages.append(package)
-        frames.append(_frame(files, [f"{package}/{file.name}" for file in files]))
-    # R reads a list without elements all the same, with or without names.
-    return rds.write(RVector(Kind.LIST, frames, {"names": strings(packages)}))
-
-
-def render_current(files: Iterable[Listed]) -> bytes:
-    """Meta/current.rds: one frame with rows `P_V.tar.gz`."""
-    current = [listed.file for listed in files]
-    return rds.write(_frame(current, [file.name for file in current]))
-
-
-def _frame(files: Sequence[File], row_names: Sequence[str]) -> RVector:
-    """The columns of R's `file.info()`."""
-    times = RVector(Kind.REAL, [file.published_at for file in files], _POSIXCT)
-    sizes = RVector(Kind.REAL, [file.size for file in files])
-    # Most packages have but a few files; a long column is not worth keeping.
-    same = (_kept_constants if len(files) <= 200 else _constants)(len(files))
-    columns = {"size": sizes, "isdir": same["isdir"], "mode": same["mode"]}
-    return data_frame(columns | {"mtime": times, "ctime": times, "atime": times} | same, row_names)
-
-
-def _constants(count: int) -> dict[str, RVector]:
-    """The columns that say the same of every file. Owners are NA: they are nobody's business and nobody's use."""
-    unknown_id = Shared(Kind.INTEGER, (None,) * count)
-    unknown_name = Shared(Kind.STRING, (None,) * count)
-    return {
-        "isdir": Shared(Kind.LOGICAL, (False,) * count),
-        "mode": Shared(Kind.INTEGER, (_MODE,) * count, _OCTMODE),
-        "uid": unknown_id,
-        "gid": unknown_id,
-        "uname": unknown_name,
-        "grname": unknown_name,
-    }
-
-
-_kept_constants = lru_cache(maxsize=None)(_constants)
 
 
 def parse_archive(data: bytes) -> list[ArchivedRow]:

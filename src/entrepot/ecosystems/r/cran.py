@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from entrepot.core.answers import Answer, Ask, Document, SendFile, View
+from entrepot.core.answers import Answer, Ask, Document, Index, SendFile, View
 from entrepot.core.errors import FileNotListed
-from entrepot.core.model import File, Listed
+from entrepot.core.model import Brief, File, FileStatus, Listed
 from entrepot.ecosystems.r import packages, paths
-from entrepot.ecosystems.r.archive import render_archive, render_current
+from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from entrepot.ecosystems.r.versions import version_key
 
 _TEXT = "text/plain; charset=utf-8"
@@ -28,15 +28,15 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
     """
     match paths.parse(ask.tail):
         case paths.Index(format="plain"):
-            return Document("PACKAGES", _TEXT, lambda: packages.render(view.current(), told), compress=True)
+            return Document("PACKAGES", _TEXT, lambda: _packages(view, told, packages.render), compress=True)
         case paths.Index(format="gz"):
-            return Document("PACKAGES.gz", _GZIP, lambda: packages.gz(packages.render(view.current(), told)))
+            return Document("PACKAGES.gz", _GZIP, lambda: _packages(view, told, packages.render_gz))
         case paths.Index():
-            return Document("PACKAGES.rds", _RDS, lambda: packages.render_rds(view.current(), told))
+            return Document("PACKAGES.rds", _RDS, lambda: _packages(view, told, packages.render_rds))
         case paths.ArchiveIndex():
-            return Document("Meta/archive.rds", _RDS, lambda: render_archive(view.archived()))
+            return Document("Meta/archive.rds", _RDS, lambda: _file_list(view, FileStatus.ARCHIVED, render_archive))
         case paths.CurrentIndex():
-            return Document("Meta/current.rds", _RDS, lambda: render_current(view.current()))
+            return Document("Meta/current.rds", _RDS, lambda: _file_list(view, FileStatus.CURRENT, render_current))
         case paths.SourceFile() as asked:
             return SendFile(_find(asked, view.of_package(asked.package)), _GZIP)
         case None:
@@ -73,6 +73,15 @@ def _not_listed(asked: paths.SourceFile, files: list[Listed]) -> FileNotListed:
     )
 
 
-def incomplete(view: View) -> int:
-    """How many current files are listed without their dependencies, because nobody has read their DESCRIPTION yet."""
-    return sum(listed.file.fields is None for listed in view.current())
+def _packages(
+    view: View, told: Callable[[File], bool], render: Callable[[Sequence[Listed], Callable[[File], bool]], bytes]
+) -> Index:
+    """A list of packages; incomplete are those without dependencies, because nobody has read their DESCRIPTION yet."""
+    rows = view.current()
+    return Index(render(rows, told), sum(file.fields is None for file, _ in rows))
+
+
+def _file_list(view: View, status: FileStatus, render: Callable[[Sequence[Brief]], bytes]) -> Index:
+    """A list of files; incomplete are those of which nobody told the size."""
+    rows = view.in_brief(status)
+    return Index(render(rows), sum(row.size is None for row in rows))

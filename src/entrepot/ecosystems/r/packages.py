@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from entrepot.core.model import File, Listed
 from entrepot.ecosystems.r import gzips, rds
-from entrepot.ecosystems.r.dcf import collapse, write_fields
+from entrepot.ecosystems.r.dcf import write_fields
 
 STANDARD = (
     "Package",
@@ -53,18 +53,22 @@ def fields_of_stanza(stanza: Mapping[str, str]) -> str:
 
 def stanza(file: File, *, tell_sha256: bool) -> str:
     """One file's entry, without the empty line behind it."""
-    head = f"Package: {file.package}\nVersion: {file.version}\n"
-    tail = f"MD5sum: {file.md5}\n" if file.md5 else ""
-    if tell_sha256 and file.sha256:
-        tail += f"SHA256: {file.sha256}\n"
-    if file.size is not None:
-        tail += f"Filesize: {file.size}\n"
-    return head + (file.fields or "") + tail
+    md5 = f"MD5sum: {file.md5}\n" if file.md5 else ""
+    sha256 = f"SHA256: {file.sha256}\n" if tell_sha256 and file.sha256 else ""
+    size = f"Filesize: {file.size}\n" if file.size is not None else ""
+    return f"Package: {file.package}\nVersion: {file.version}\n{file.fields or ''}{md5}{sha256}{size}"
 
 
 def render(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
     """PACKAGES; empty where there are no files. `told` says of which files the SHA-256 is told."""
-    return "".join(stanza(listed.file, tell_sha256=told(listed.file)) + "\n" for listed in files).encode()
+    entries = [stanza(file, tell_sha256=told(file)) for file, _ in files]
+    entries.append("")
+    return "\n".join(entries).encode()
+
+
+def render_gz(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
+    """PACKAGES.gz; the same for equal input."""
+    return gz(render(files, told))
 
 
 def gz(data: bytes) -> bytes:
@@ -78,13 +82,47 @@ def render_rds(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
     The standard columns, then every other field that some file has. Without files it has no rows, so that its
     length is 0 and `available.packages` passes over it.
     """
-    entries = [_entry(listed.file, told(listed.file)) for listed in files]
-    columns = list(dict.fromkeys([*STANDARD, *(field for entry in entries for field in entry)]))
-    rows = [list(map(entry.get, columns)) for entry in entries]
-    return rds.write_matrix(columns, rows, [entry["Package"] for entry in entries] if entries else None)
+    rows = [file for file, _ in files]
+    columns = _Columns(len(rows))
+    made = rds.Strings()
+    for field in STANDARD:
+        columns[field]
+    columns["Package"] = [made[file.package] for file in rows]
+    columns["Version"] = [made[file.version] for file in rows]
+    lines = _Lines(columns)
+    for row, file in enumerate(rows):
+        for line in file.fields[:-1].split("\n") if file.fields else ():
+            column, cell = lines[line]
+            column[row] = cell
+        if file.md5:
+            columns["MD5sum"][row] = rds.string(file.md5)
+        if file.sha256 and told(file):
+            columns["SHA256"][row] = rds.string(file.sha256)
+        if file.size is not None:
+            columns["Filesize"][row] = rds.string(str(file.size))
+    return rds.write_matrix(columns, [file.package for file in rows] if rows else None, made=made)
 
 
-def _entry(file: File, tell_sha256: bool) -> dict[str, str]:
-    lines = stanza(file, tell_sha256=tell_sha256).split("\n")
-    parts = (line.partition(":") for line in lines if line)
-    return {key: collapse(value) for key, _, value in parts}
+class _Columns(dict[str, list[bytes]]):
+    """The columns of a matrix of so many rows, each NA all over when it is first asked for."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self._rows = rows
+
+    def __missing__(self, field: str) -> list[bytes]:
+        self[field] = made = [rds.NA_STRING] * self._rows
+        return made
+
+
+class _Lines(dict[str, tuple[list[bytes], bytes]]):
+    """A line of some file's fields -> its column, and its value as a cell. Very many lines are the same."""
+
+    def __init__(self, columns: _Columns) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def __missing__(self, line: str) -> tuple[list[bytes], bytes]:
+        field, _, value = line.partition(": ")
+        self[line] = made = self._columns[field], rds.string(value)
+        return made

@@ -7,6 +7,19 @@ from __future__ import annotations
 
 from entrepot.ecosystems.r.rdsread import Elements, read
 from entrepot.ecosystems.r.rdsvalues import RValue, RVector, data_frame
-from entrepot.ecosystems.r.rdswrite import Writer, write, write_matrix
+from entrepot.ecosystems.r.rdswrite import NA_STRING, Strings, Writer, reals, string, write, write_matrix
 
-__all__ = ["Elements", "RValue", "RVector", "Writer", "data_frame", "read", "write", "write_matrix"]
+__all__ = [
+    "NA_STRING",
+    "Elements",
+    "RValue",
+    "RVector",
+    "Strings",
+    "Writer",
+    "data_frame",
+    "read",
+    "reals",
+    "string",
+    "write",
+    "write_matrix",
+]

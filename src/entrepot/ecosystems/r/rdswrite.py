@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from itertools import repeat
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from entrepot.ecosystems.r.gzips import compress
@@ -36,36 +35,41 @@ _PLAIN_STRINGS = struct.pack(">i", Kind.STRING)
 _INT = struct.Struct(">i")
 _TWO = struct.Struct(">ii")
 _DOUBLE = struct.Struct(">d")
+NA_STRING = _TWO.pack(CHARACTERS, -1)
+"""`string(None)`."""
 
 
-class _Strings(dict[str | None, bytes]):
-    """Serialised CHARSXPs; indexes repeat their strings a great deal."""
+def string(text: str | None) -> bytes:
+    """One element of a character vector as it is written (a CHARSXP); None is NA_character_."""
+    if text is None:
+        return NA_STRING
+    if text.isascii():
+        raw = text.encode("ascii").replace(b"\0", b"")  # R's strings can't hold NUL
+        return _TWO.pack(CHARACTERS | ASCII, len(raw)) + raw
+    raw = text.encode("utf-8", "replace").replace(b"\0", b"")
+    return _TWO.pack(CHARACTERS | UTF8, len(raw)) + raw
+
+
+class Strings(dict[str | None, bytes]):
+    """As `string`, each made once; indexes repeat their strings a great deal."""
 
     def __missing__(self, text: str | None) -> bytes:
-        if text is None:
-            made = _TWO.pack(CHARACTERS, -1)
-        elif text.isascii():
-            raw = text.encode("ascii").replace(b"\0", b"")  # R's strings can't hold NUL
-            made = _TWO.pack(CHARACTERS | ASCII, len(raw)) + raw
-        else:
-            raw = text.encode("utf-8", "replace").replace(b"\0", b"")
-            made = _TWO.pack(CHARACTERS | UTF8, len(raw)) + raw
-        self[text] = made
+        self[text] = made = string(text)
         return made
 
 
 class Writer:
     """Serialises one object; R numbers symbols in the order in which they first appear in the stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: Strings | None = None) -> None:
         self._out = bytearray(_HEAD)
-        self._strings = _Strings()
+        self._strings = Strings() if made is None else made
         self._symbols: dict[str, bytes] = {}
         self._made: dict[int, tuple[Shared, bytes]] = {}
 
     def finish(self, *, level: int = 6) -> bytes:
         """What was written, as the content of an .rds file."""
-        return compress(bytes(self._out), level=level)
+        return compress(self._out, level=level)
 
     def raw(self) -> bytes:
         """What was written, not compressed: an .rds file as well."""
@@ -106,21 +110,39 @@ class Writer:
         else:
             out += self._elements(vector)
         if attributes:
-            self._attributes(vector)
+            self._attributes(attributes)
+
+    def vector(self, kind: Kind, count: int, parts: Iterable[bytes], attributes: Mapping[str, RValue]) -> None:
+        """Append a vector without a class whose elements are written already; `parts` may have one or many each."""
+        self._out += _TWO.pack(kind | HAS_ATTRIBUTES, count)
+        for part in parts:
+            self._out += part
+        self._attributes(attributes)
+
+    def part(self, value: RValue) -> bytes:
+        """What `value` would append.
+
+        The first part with a symbol defines it and has to stand in the stream before all others with that symbol.
+        """
+        start = len(self._out)
+        self.value(value)
+        made = bytes(self._out[start:])
+        del self._out[start:]
+        return made
 
     def _elements(self, vector: RVector) -> bytes:
         match vector.kind:
             case Kind.STRING:
                 return b"".join(map(self._strings.__getitem__, cast(Sequence[str | None], vector.values)))
             case Kind.REAL:
-                return _reals(cast(Sequence[float | None], vector.values))
+                return reals(cast(Sequence[float | None], vector.values))
             case Kind.RAW:
                 return bytes(cast(Sequence[int], vector.values))
             case _:
                 return _integers(cast(Sequence[int | None], vector.values))
 
-    def _attributes(self, vector: RVector) -> None:
-        for name, value in vector.attributes.items():
+    def _attributes(self, attributes: Mapping[str, RValue]) -> None:
+        for name, value in attributes.items():
             self._out += _PAIR
             self._symbol(name)
             self.value(value)
@@ -136,7 +158,8 @@ class Writer:
         self._out += _INT.pack(SYMBOL) + self._strings[name]
 
 
-def _reals(values: Sequence[float | None]) -> bytes:
+def reals(values: Sequence[float | None]) -> bytes:
+    """The elements of a numeric vector as they are written, 8 bytes each; None is NA_real_."""
     if None not in values:
         return struct.pack(f">{len(values)}d", *values)
     return b"".join(NA_REAL_BYTES if value is None else _DOUBLE.pack(value) for value in values)
@@ -156,26 +179,22 @@ def write(value: RValue, *, level: int = 6) -> bytes:
 
 
 def write_matrix(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str | None]],
+    columns: Mapping[str, Sequence[bytes]],
     row_names: Sequence[str] | None = None,
     *,
+    made: Strings | None = None,
     level: int = 6,
 ) -> bytes:
-    """A character matrix with column names, as the content of an .rds file; None becomes NA_character_.
+    """A character matrix with column names, as the content of an .rds file.
 
     Args:
-        rows: each as long as `columns`.
+        columns: name -> cells as `string` makes them, equally many in all columns.
         row_names: one for each row, None for a matrix without.
+        made: strings that were made already.
     """
-    names: list[object] = [strings(row_names) if row_names is not None else None, strings(columns)]
-    by_column = zip(*rows, strict=True) if rows else repeat((), len(columns))
-    matrix = RVector(
-        Kind.STRING,
-        [cell for column in by_column for cell in column],
-        {
-            "dim": RVector(Kind.INTEGER, (len(rows), len(columns))),
-            "dimnames": RVector(Kind.LIST, names),
-        },
-    )
-    return write(matrix, level=level)
+    rows = len(next(iter(columns.values()), ()))
+    names = RVector(Kind.LIST, [strings(row_names) if row_names is not None else None, strings(list(columns))])
+    writer = Writer(made)
+    attributes = {"dim": RVector(Kind.INTEGER, (rows, len(columns))), "dimnames": names}
+    writer.vector(Kind.STRING, rows * len(columns), map(b"".join, columns.values()), attributes)
+    return writer.finish(level=level)
