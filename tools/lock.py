@@ -25,11 +25,13 @@ FOREIGN = re.compile(r"://|--index|--find-links|--extra|file:|" + re.escape(str(
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """One lock file: its path, what it is compiled from, and which dependency groups it takes in."""
+    """One lock file: its path, what it is compiled from, which dependency groups it takes in, and the lock of more
+    packages whose versions it has to take."""
 
     path: str
     source: str
     groups: tuple[str, ...] = ()
+    within: str = ""
 
     def digest(self) -> str:
         """Digest of what the file was made from; the order of a list does not matter."""
@@ -56,8 +58,8 @@ class Lock:
 
 LOCKS = (
     Lock("tools/uv.lock", "tools/uv.in"),
-    Lock("requirements.lock", "pyproject.toml", ("build",)),
     Lock("requirements-dev.lock", "pyproject.toml", ("build", "dev")),
+    Lock("requirements.lock", "pyproject.toml", ("build",), within="requirements-dev.lock"),
 )
 
 
@@ -65,6 +67,7 @@ def write(lock: Lock, options: list[str]) -> None:
     """Compile one lock; versions in the existing file are kept unless `options` (of uv) say otherwise."""
     groups = [word for group in lock.groups for word in ("--group", group)]
     fixed = ["--universal", "--python-version", OLDEST_PYTHON, "--generate-hashes", "--quiet"]
+    fixed += ["--constraint", lock.within] if lock.within else []
     header = ["--custom-compile-command", "make lock"]
     command = [str(UV), "pip", "compile", *fixed, *header, *groups, *options, lock.source, "-o", lock.path]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -78,9 +81,9 @@ def write(lock: Lock, options: list[str]) -> None:
 
 
 def pins(path: str) -> set[str]:
-    """The `name==version` that a lock file pins, with their markers."""
+    """The `name==version` that a lock file pins. Their markers may differ: more packages, more reasons."""
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-    return {line.removesuffix("\\").strip() for line in lines if line and line[0] not in "# "}
+    return {line.removesuffix("\\").partition(";")[0].strip() for line in lines if line and line[0] not in "# "}
 
 
 def main() -> int:
@@ -90,7 +93,7 @@ def main() -> int:
             if stale:
                 print(f"not in step with what they were made from: {', '.join(stale)}; run `make lock` and commit them")
             elif apart := pins("requirements.lock") - pins("requirements-dev.lock"):
-                print(f"the two locks disagree on {', '.join(sorted(apart))}; run `make lock ARGS=--upgrade`")
+                print(f"the two locks disagree on {', '.join(sorted(apart))}; run `make lock`")
                 return 1
             return bool(stale)
         case ["write", *options]:
