@@ -58,9 +58,11 @@ class Flight(Generic[T]):
     a whole wrong file. A reader that goes away does not stop the flight.
     """
 
-    def __init__(self, path: Path, stopping: threading.Event) -> None:
+    def __init__(self, path: Path, stopping: threading.Event, *, patience: float) -> None:
         self._path = path
         self._stopping = stopping
+        self._patience = patience
+        self._has_thread = False
         self._file: BinaryIO | None = None
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
@@ -129,9 +131,25 @@ class Flight(Generic[T]):
                     return
                 turn = loop.create_future()
                 self._waiting.setdefault(loop, []).append(turn)
+            await self._wait(turn)
+
+    async def _wait(self, turn: asyncio.Future[None]) -> None:
+        """Wait for news; not for long where none can come, because all threads are busy with other downloads."""
+        if self._has_thread:
             await turn
+            return
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except TimeoutError:
+            if not self._has_thread:
+                raise UpstreamUnavailable(
+                    "many other downloads wait for their upstream; this one will come in its turn",
+                    hint="try again in a minute",
+                ) from None
 
     def _open(self) -> None:
+        self._has_thread = True
         with needs_room(_FULL):
             self._file = self._path.open("x+b", buffering=0)
         # Readers may hold the flight long after its end; the last one to let go closes the file.
@@ -180,10 +198,15 @@ class Flights:
     """At most one download per key at a time, whatever the number of those who want it.
 
     Files being downloaded are in a folder of this process's own below `folder`; those of dead processes are removed.
+
+    Args:
+        threads: how many downloads there are at once.
+        patience: seconds that a reader waits for one of them; an upstream that hangs may hold all for minutes.
     """
 
-    def __init__(self, folder: Path, *, threads: int = 16) -> None:
+    def __init__(self, folder: Path, *, threads: int = 16, patience: float = 20) -> None:
         self._folder, self._guard = _own_folder(folder)
+        self._patience = patience
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="flight")
         self._flying: dict[str, Flight[Any]] = {}
         self._lock = threading.Lock()
@@ -202,7 +225,8 @@ class Flights:
             flight = self._flying.get(key)
             if flight is None:
                 self._count += 1
-                flight = self._flying[key] = Flight(self._folder / str(self._count), self._stopping)
+                path = self._folder / str(self._count)
+                flight = self._flying[key] = Flight(path, self._stopping, patience=self._patience)
                 self._pool.submit(self._fly, key, flight, start)
             return flight
 
