@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, select, text, update
+from sqlalchemy import Table, select
 
 from entrepot.app import App, open_app
 from entrepot.core.model import SourceType
@@ -30,7 +30,7 @@ from entrepot.web.auth import admin_token
 from entrepot.web.local import WHERE, alone, open_local
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
-from tests.support.process import Served, entrepot
+from tests.support.process import Served, entrepot, forget_heartbeats
 from tests.support.server import NOON, Clock, eventually, running, sync
 from tests.support.victim import Victims
 
@@ -324,12 +324,6 @@ def test_a_server_killed_in_the_middle_of_a_sync(settings: Settings, cran: FakeC
         second.process.send_signal(signal.SIGTERM)
         second.process.wait(20)
     assert not (settings.server.data_dir / WHERE).exists()
-
-
-def forget_heartbeats(settings: Settings) -> None:
-    with opened(settings) as app, app.db.write() as connection:
-        connection.execute(update(schema.jobs).values(heartbeat=datetime.now(UTC) - timedelta(minutes=1)))
-        connection.execute(text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"))
 
 
 def test_a_server_waits_for_a_command_where_another_was_killed(settings: Settings) -> None:

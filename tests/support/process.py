@@ -6,11 +6,15 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import urllib3
+from sqlalchemy import text, update
 
+from entrepot.db import schema
+from entrepot.db.engine import Database
 from entrepot.settings import Settings
 from entrepot.web.auth import admin_token
 from entrepot.web.local import WHERE
@@ -30,6 +34,16 @@ def entrepot(settings: Settings, *arguments: str, stderr: int = subprocess.DEVNU
     }
     program = [sys.executable, "-c", "from entrepot.cli.main import main; main()", *arguments]
     return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=stderr)
+
+
+def forget_heartbeats(settings: Settings) -> None:
+    """Let the jobs of processes that were killed look as if they had been silent for a minute."""
+    db = Database(settings.database_url)
+    with db.write() as connection:
+        connection.execute(update(schema.jobs).values(heartbeat=datetime.now(UTC) - timedelta(minutes=1)))
+        if not db.is_sqlite:
+            connection.execute(text("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'"))
+    db.close()
 
 
 class Served:

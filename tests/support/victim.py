@@ -5,8 +5,8 @@
         assert met.was_killed
 
 Steps are: before each SQL statement, before each COMMIT, when a connection is given back (so after it), and before
-and after what the store and a download do. A process with everything imported forks one victim per run,
-so a kill costs no start of Python.
+and after what the store and a download do; with `thread`, those of threads whose name begins so. A process with
+everything imported forks one victim per run, so a kill costs no start of Python.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
@@ -69,6 +70,7 @@ class Victims:
         now: datetime = NOON,
         at: int | str = 0,
         after: float = 0,
+        thread: str = "",
         **arguments: Any,
     ) -> Met:
         """Let a victim do `what`, killed `after` seconds from step `at`: its number (0: the start) or first its name.
@@ -81,6 +83,7 @@ class Victims:
             "now": now.isoformat(),
             "at": at,
             "after": after,
+            "thread": thread,
             "arguments": arguments,
             "aws": {name: value for name, value in os.environ.items() if name.startswith("AWS_")},
         }
@@ -122,7 +125,7 @@ def _be_a_victim(order: Mapping[str, Any], writing: int) -> NoReturn:
     status = 1
     try:
         os.environ.update(order["aws"])
-        _carry_out(order, _Steps(writing, order["at"], order["after"]))
+        _carry_out(order, _Steps(writing, order["at"], order["after"], order["thread"]))
         status = 0
     except BaseException as error:
         os.write(writing, f"! {type(error).__name__}: {error}".splitlines()[0].encode() + b"\n")
@@ -136,8 +139,8 @@ def _be_a_victim(order: Mapping[str, Any], writing: int) -> NoReturn:
 class _Steps:
     """Counts and tells steps, and ends the process at the chosen one or time."""
 
-    def __init__(self, writing: int, at: int | str, after: float) -> None:
-        self._writing, self._at, self._after = writing, at, after
+    def __init__(self, writing: int, at: int | str, after: float, thread: str) -> None:
+        self._writing, self._at, self._after, self._thread = writing, at, after, thread
         self._count = 0
         self._lock = threading.Lock()
 
@@ -146,6 +149,8 @@ class _Steps:
             self._end()
 
     def step(self, name: str) -> None:
+        if not threading.current_thread().name.startswith(self._thread):
+            return
         with self._lock:
             self._count += 1
             os.write(self._writing, name.encode() + b"\n")
@@ -187,7 +192,7 @@ def _carry_out(order: Mapping[str, Any], steps: _Steps) -> None:
     from entrepot.storage import Storage
 
     app = open_app(Settings.model_validate(order["settings"]), lambda: datetime.fromisoformat(order["now"]))
-    _listen(app.db.engine, steps)
+    _listen(steps)
     for owner, name, times in ((Storage, "put_file", 99), (Storage, "_flush", 99), (Sink, "verified", 1)):
         steps.around(owner, name, times)
     steps.around(Sink, "write", _WRITES)
@@ -196,15 +201,15 @@ def _carry_out(order: Mapping[str, Any], steps: _Steps) -> None:
     app.close()
 
 
-def _listen(engine: Any, steps: _Steps) -> None:
-    from sqlalchemy import event
+def _listen(steps: _Steps) -> None:
+    from sqlalchemy import Engine, Pool, event
 
     def statement(_: Any, __: Any, text: str, *___: Any) -> None:
         steps.step(f"before {' '.join(text.split())[:60]}")
 
-    event.listen(engine, "before_cursor_execute", statement)
-    event.listen(engine, "commit", lambda _: steps.step("before COMMIT"))
-    event.listen(engine.pool, "checkin", lambda *_: steps.step("given back"))
+    event.listen(Engine, "before_cursor_execute", statement)
+    event.listen(Engine, "commit", lambda _: steps.step("before COMMIT"))
+    event.listen(Pool, "checkin", lambda *_: steps.step("given back"))
 
 
 def _sync(app: Any) -> None:
@@ -244,7 +249,37 @@ def _describe(app: Any, *, batch: int) -> None:
     describing.describe(app, 1, start=days.start, end=days.end, report=no_report, log=no_log)
 
 
-DO: dict[str, Callable[..., None]] = {"sync": _sync, "add": _add, "fetch": _fetch, "describe": _describe}
+def _serve(app: Any) -> None:
+    """The server itself, on the real clock, until no job waits or runs."""
+    import urllib3
+
+    from entrepot.operations import working
+    from entrepot.web.local import WHERE
+    from entrepot.web.main import serve
+
+    def answers() -> bool:
+        with suppress(OSError, ValueError, urllib3.exceptions.HTTPError):
+            told = json.loads((app.settings.server.data_dir / WHERE).read_text())
+            return urllib3.request("GET", f"{told['address']}/__ping__", retries=False).status == 200
+        return False
+
+    def watch() -> None:
+        while not answers() or working.waiting(app):
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the test listens
+    threading.Thread(target=watch, daemon=True).start()
+    serve(app.settings)
+
+
+DO: dict[str, Callable[..., None]] = {
+    "sync": _sync,
+    "add": _add,
+    "fetch": _fetch,
+    "describe": _describe,
+    "serve": _serve,
+}
 
 
 if __name__ == "__main__":
