@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,8 +41,10 @@ class Cluster:
     Making one takes about a tenth of a second, so the next is made while a test uses the last.
     """
 
-    def __init__(self, socket_folder: Path) -> None:
+    def __init__(self, socket_folder: Path, launch: Callable[[], subprocess.Popen[bytes]]) -> None:
         self._folder = socket_folder
+        self._launch = launch
+        self._server: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="postgres")
         self._next: Future[str] | None = None
@@ -62,6 +64,22 @@ class Cluster:
         finally:
             with self.connect() as connection:
                 connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+    def start(self) -> None:
+        """Let the server run; returns when it takes connections."""
+        self._server = self._launch()
+        _wait_until_ready(self, self._server, self._folder / "log")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server with all its connections, by default in order ("fast shutdown")."""
+        if self._server is None:
+            return
+        self._server.send_signal(how)
+        try:
+            self._server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self._server.kill()
+            self._server.wait()
 
     def close(self) -> None:
         """Wait for the database that is being made."""
@@ -116,29 +134,26 @@ def _served(bin_folder: Path, folder: Path, data: Path, plain: dict[str, Any]) -
         "timezone": "UTC",
     }
     options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    log = folder / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [*_ending_with_parent(), str(bin_folder / "postgres"), "-D", str(data), *options],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C goes to pytest, which then stops the server in its own time
-            **plain,
-        )
-    running = Cluster(folder)
+
+    def launch() -> subprocess.Popen[bytes]:
+        with (folder / "log").open("ab") as output:
+            return subprocess.Popen(
+                [*_ending_with_parent(), str(bin_folder / "postgres"), "-D", str(data), *options],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C goes to pytest, which then stops the server in its own time
+                **plain,
+            )
+
+    running = Cluster(folder, launch)
     try:
-        _wait_until_ready(running, server, log)
+        running.start()
         yield running
     finally:
         running.close()
-        server.send_signal(signal.SIGQUIT)  # at once: the folder goes away anyway
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        running.stop(signal.SIGQUIT)  # at once: the folder goes away anyway
 
 
 def _wait_until_ready(running: Cluster, server: subprocess.Popen[bytes], log: Path) -> None:
