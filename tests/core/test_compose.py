@@ -60,3 +60,21 @@ def test_an_archived_name_still_hides_later_sources() -> None:
     internal = FixedLayer(0, [("secret", "1.0", ARCHIVED)], CURRENT)
     public = FixedLayer(1, [("secret", "99.0", CURRENT), ("other", "1", CURRENT)], CURRENT)
     assert [row.file.package for row in compose([internal, public], NAME)] == ["other"]
+
+
+def test_a_layer_is_asked_only_for_what_a_later_one_lists() -> None:
+    """The names of a large source need not be known for a small one behind it."""
+    asked: list[set[PackageName]] = []
+
+    class Watched(FixedLayer):
+        def names_among(self, names: Collection[PackageName]) -> set[PackageName]:
+            asked.append(set(names))
+            return super().names_among(names)
+
+    rows = [
+        [("a", "1", CURRENT), ("b", "1", ARCHIVED), ("x", "1", CURRENT)],
+        [("b", "2", CURRENT), ("c", "1", CURRENT)],
+    ]
+    listing = compose([Watched(n, of_one, CURRENT) for n, of_one in enumerate([*rows, rows[0], []])], NAME)
+    assert [(row.file.source_id, row.file.package) for row in listing] == [(0, "a"), (1, "c"), (0, "x")]
+    assert asked == [{"a", "b", "c", "x"}]

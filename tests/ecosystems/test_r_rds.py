@@ -22,8 +22,8 @@ from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 from tests.support.r import run_r
 
 
-def matrix(columns: dict[str, list[str | None]], row_names: list[str] | None = None, **how: int) -> bytes:
-    return rds.write_matrix({name: list(map(rds.string, cells)) for name, cells in columns.items()}, row_names, **how)
+def matrix(columns: dict[str, list[str | None]], row_names: list[str] | None = None) -> bytes:
+    return rds.write_matrix({name: list(map(rds.string, cells)) for name, cells in columns.items()}, row_names)
 
 
 NUMBERS = [1e5, 123456.0, 0.1, 1e-5, 1 / 3, 1e15, 1e-300, -1e5, 3.0, 1e22, 123456789012.5, 0.0, 2.5e-4, 100.0]
@@ -65,9 +65,7 @@ WRITTEN = {
 
 def test_equal_input_gives_equal_bytes() -> None:
     """Nothing of the time or the machine is in the file."""
-    first, second = (matrix({"A": ["x"]}, level=level) for level in (6, 9))
-    assert first == matrix({"A": ["x"]})
-    assert gzip.decompress(first) == gzip.decompress(second)
+    assert matrix({"A": ["x"]}) == matrix({"A": ["x"]})
 
 
 def test_text_that_r_can_not_hold_is_written_without_it() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrepot.core.errors import Invalid, InvalidName
-from entrepot.ecosystems.r.versions import check_name, check_version, version_key
+from entrepot.ecosystems.r.versions import check_name, check_version, ranks, version_key
 from tests.support.r import run_r
 
 VERSIONS = st.from_regex(r"[0-9]{1,4}([.-][0-9]{1,4}){1,4}", fullmatch=True)
@@ -97,3 +97,12 @@ def _random_version(chance: random.Random) -> list[str]:
     for _ in range(chance.randint(1, 3)):
         parts += [chance.choice(".-"), chance.choice(_parts())]
     return parts
+
+
+@given(st.lists(VERSIONS | st.sampled_from(["1.0-1", "1.0.1", "?"])))
+def test_places_in_the_order(versions: list[str]) -> None:
+    """Versions compare by their places as by their keys."""
+    places = ranks(versions)
+    for a in versions:
+        for b in versions:
+            assert (places[a] < places[b]) == (version_key(a) < version_key(b))

@@ -14,10 +14,11 @@ from sqlalchemy import event
 
 from entrepot.app import App
 from entrepot.core.changes import ChangeKind
-from entrepot.core.model import FOREVER, File, FileStatus, PackageName, RepositoryType, SourceType, seconds
+from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, RepositoryType, SourceType, seconds
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import transactions as db_transactions
+from entrepot.ecosystems.r.versions import version_key
 from entrepot.operations import browsing, packages, repositories, sources
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
@@ -121,7 +122,7 @@ def test_a_page_of_titles_is_one_statement(app: App, tmp_path: Path) -> None:
             rows, total = browsing.list_packages(app, opened, page=browsing.Page(limit))
         assert [(row.title, total) for row in rows] == [(f"What p{n:02} Does", 12) for n in range(limit)]
         found[limit] = len(seen)
-    assert found[2] == found[10] == 2
+    assert found[2] == found[10] == 3
 
 
 def bare_file(
@@ -156,6 +157,70 @@ def test_what_is_not_known_sorts_first(app: App) -> None:
             opened = browsing.open_source(app, "one", "latest")
             rows, _ = browsing.list_packages(app, opened, sort=sort, descending=descending, page=browsing.Page())
             assert "".join(row.listed.file.package for row in rows) == wanted[descending]
+
+
+def two_sources(app: App) -> None:
+    """A repository `both` over sources with many packages, some of them in both, some in one's archive alone."""
+    repositories.create_repository(app, "both", type_=RepositoryType.R)
+    chance = random.Random(7)
+    number = 0
+    for name in ("mine", "theirs"):
+        source = sources.create_source(app, name, type_=SourceType.LOCAL)[0].source
+        repositories.subscribe(app, "both", name, actor="test")
+        files = []
+        for package in chance.sample([f"{a}{b}{c}" for a in "aBc" for b in "xyZ" for c in "123"], 18):
+            number += 1
+            version = chance.choice(["1.0", "1.0-0", "1.0.0", "1.10", "1.9", "0.1"])
+            size, published = chance.choice([None, 1, 2]), chance.choice([None, NOON, NOON - timedelta(days=1)])
+            files.append(bare_file(number, source.id, package, version, size=size, published=published))
+        with app.db.write() as connection:
+            facts = {"time": NOON, "day": NOON.date(), "actor": "test", "message": ""}
+            at = db_transactions.add(connection, **facts, source_id=source.id)
+            db_files.add(connection, files)
+            shown = [(f.id, source.id, ARCHIVED if n % 5 == 0 else CURRENT, at, FOREVER) for n, f in enumerate(files)]
+            db_files.show(connection, shown)
+
+
+ORDERS: dict[browsing.PackageSort, Callable[[File], object]] = {
+    "name": lambda file: file.package,
+    "version": lambda file: version_key(file.version),
+    "package_date": lambda file: float("-inf") if file.published_at is None else file.published_at,
+    "package_size": lambda file: -1 if file.size is None else file.size,
+}
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("sort", ORDERS)
+def test_a_page_is_a_part_of_the_whole_list(app: App, sort: browsing.PackageSort, descending: bool) -> None:
+    """In every order, of all packages or of those that are asked for, with the number of them all."""
+    two_sources(app)
+    opened = browsing.open_repository(app, "both", "latest")
+    whole = opened.view.current()
+    assert {row.file.source_id for row in whole} == set(opened.names)
+    whole.sort(key=lambda row: ORDERS[sort](row.file), reverse=descending)
+    hidden = next(row.file.package for name in opened.names.values() for row in archived_only(app, opened, name))
+    wanted: list[tuple[dict[str, str], list[Listed]]] = [
+        ({}, whole),
+        ({"name_like": "bX"}, [row for row in whole if "bx" in row.file.package.lower()]),
+        ({"name_like": "nothing"}, []),
+        ({"name": whole[3].file.package}, [whole[3]]),
+        ({"name": whole[3].file.package, "name_like": "?"}, []),
+        ({"name": hidden}, []),
+        ({"name": "no\0ne"}, []),
+    ]
+    for chosen, rows in wanted:
+        for page in (browsing.Page(), *(browsing.Page(7, number) for number in range(1, 6))):
+            found, total = browsing.list_packages(app, opened, **chosen, sort=sort, descending=descending, page=page)
+            assert ([each.listed for each in found], total) == (rows[page.offset :][: page.limit], len(rows))
+            assert [each.source for each in found] == [opened.names[each.listed.file.source_id] for each in found]
+
+
+def archived_only(app: App, opened: browsing.Opened, source: str) -> list[Listed]:
+    """The archived files of a source whose package the view has nothing current of."""
+    current = {row.file.package for row in opened.view.current()}
+    alone = browsing.open_source(app, source, "latest").view
+    rows = [row for brief in alone.in_brief(ARCHIVED) for row in alone.of_package(brief.package)]
+    return [row for row in rows if row.file.package not in current]
 
 
 def in_full(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:

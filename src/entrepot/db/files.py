@@ -28,7 +28,7 @@ from entrepot.core.changes import ChangeKind, Seen
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, TransactionId
 from entrepot.db import bulk
 from entrepot.db.engine import chunks
-from entrepot.db.listings import FILE_COLUMNS, as_file
+from entrepot.db.listings import FILE_COLUMNS
 from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, transactions, visibility
 
 
@@ -92,7 +92,7 @@ def get(connection: Connection, file_id: int) -> File | None:
 def by_ids(connection: Connection, file_ids: Iterable[int]) -> dict[int, File]:
     """The files of one page: id -> file, of those that there are."""
     query = select(*FILE_COLUMNS).where(files.c.id.in_(list(file_ids)))
-    return {row[0]: as_file(row) for row in bulk.rows(connection, query)}
+    return {row[0]: File._make(row) for row in bulk.rows(connection, query)}
 
 
 def learn(connection: Connection, file_id: int, **facts: Any) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from functools import partial
+from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
-from typing import Any, TypeVar, cast
+from operator import attrgetter, itemgetter
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -15,8 +15,12 @@ from entrepot.core.snapshots import Cut
 from entrepot.db import bulk
 from entrepot.db.schema import STATUS_CODES, STATUSES, files, visibility
 
-T = TypeVar("T")
 Row = TypeVar("Row", File, Brief)
+_package: Callable[[File | Brief], PackageName] = attrgetter("package")
+
+Fact = Literal["package", "version", "published", "size"]
+Key = Sequence[Any]
+"""(file id, package, the fact that was asked for); plain, as they are made for all packages to show a few."""
 
 FILE_COLUMNS = (
     files.c.id,
@@ -35,31 +39,18 @@ FILE_COLUMNS = (
 _BRIEF_COLUMNS = (files.c.id, files.c.package, files.c.version, files.c.name, files.c.size, files.c.published)
 
 
-def _maker(shape: type[T]) -> Callable[[Iterable[Any]], T]:
-    """What a named tuple's `_make` does, but for the check of the length and a call of Python for each row."""
-    return cast(Callable[[Iterable[Any]], T], partial(tuple.__new__, shape))
-
-
-as_file = _maker(File)
-"""A row of `FILE_COLUMNS` as the file that it is."""
-_as_brief = _maker(Brief)
-_as_listed = _maker(Listed)
-
-
 def visible(connection: Connection, cut: Cut, *, status: FileStatus | None = None) -> list[Listed]:
     """What a source shows at a cut, ordered by package and publication."""
     query = _by_source(cut, _seen(cut, select(*FILE_COLUMNS)), status)
     if status is None:
         return _listed(connection, query)
-    ordered = in_order(map(as_file, bulk.rows(connection, query)))
-    return list(map(_as_listed, zip(ordered, repeat(status))))
+    ordered = in_order(list(map(File._make, bulk.rows(connection, query))))
+    return list(map(Listed._make, zip(ordered, repeat(status))))
 
 
 def visible_of(connection: Connection, cut: Cut, packages: Collection[PackageName]) -> list[Listed]:
     """As `visible`, of some packages."""
-    # By the packages' few files: nothing here may lead a planner to the index of all that is visible.
-    query = _seen(cut, select(*FILE_COLUMNS)).where(files.c.source_id == cut.source_id)
-    return _listed(connection, query.where(bulk.among(connection, files.c.package, packages)))
+    return _listed(connection, _by_package(connection, cut, _seen(cut, select(*FILE_COLUMNS)), packages))
 
 
 def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
@@ -73,30 +64,37 @@ def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
 def briefs(connection: Connection, cut: Cut, status: FileStatus) -> list[Brief]:
     """As `visible` with a status, in brief."""
     query = _by_source(cut, _seen(cut, select(*_BRIEF_COLUMNS)), status)
-    return in_order(map(_as_brief, bulk.rows(connection, query)))
+    return in_order(list(map(Brief._make, bulk.rows(connection, query))))
+
+
+def current_keys(connection: Connection, cut: Cut, fact: Fact, *, package: PackageName | None = None) -> list[Key]:
+    """Of the current files, or that of one package, the least by which they are sorted; ordered by package."""
+    query = _seen(cut, select(files.c.id, files.c.package, files.c[fact]))
+    if package is None:
+        return sorted(bulk.rows(connection, _by_source(cut, query, FileStatus.CURRENT)), key=itemgetter(1))
+    query = _by_package(connection, cut, query, [package])
+    return bulk.rows(connection, query.where(visibility.c.status + 0 == STATUS_CODES[FileStatus.CURRENT]))
 
 
 def names_among(connection: Connection, cut: Cut, names: Collection[PackageName]) -> set[PackageName]:
     """Those of some package names that a source has at a cut, be it in its archive alone."""
-    query = _seen(cut, select(files.c.package)).where(files.c.source_id == cut.source_id)
-    query = query.where(bulk.among(connection, files.c.package, names)).distinct()
+    query = _by_package(connection, cut, _seen(cut, select(files.c.package)), names).distinct()
     return {PackageName(name) for (name,) in connection.execute(query)}
 
 
-def in_order(rows: Iterable[Row]) -> list[Row]:
+def in_order(rows: list[Row]) -> list[Row]:
     """By package, its versions oldest first.
 
     Not by the database: collations differ, and R expects the order of the C locale.
     """
+    if len({row.package for row in rows}) == len(rows):
+        return sorted(rows, key=_package)
     by_package: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_package[row.package].append(row)
     ordered: list[Row] = []
     for package in sorted(by_package):
-        versions = by_package[package]
-        if len(versions) > 1:
-            versions.sort(key=_age)
-        ordered += versions
+        ordered += sorted(by_package[package], key=_age)
     return ordered
 
 
@@ -104,7 +102,7 @@ def _listed(connection: Connection, query: Select[Any]) -> list[Listed]:
     """The files of a query for `FILE_COLUMNS` with their status."""
     rows = bulk.rows(connection, query.add_columns(visibility.c.status))
     statuses = {row[0]: STATUSES[row[-1]] for row in rows}
-    return [Listed(file, statuses[file.id]) for file in in_order(as_file(row[:-1]) for row in rows)]
+    return [Listed(file, statuses[file.id]) for file in in_order([File._make(row[:-1]) for row in rows])]
 
 
 def _age(row: File | Brief) -> tuple[int, int]:
@@ -119,3 +117,8 @@ def _seen(cut: Cut, query: Select[Any]) -> Select[Any]:
 def _by_source(cut: Cut, query: Select[Any], status: FileStatus | None) -> Select[Any]:
     wanted = list(STATUSES) if status is None else [STATUS_CODES[status]]
     return query.where(visibility.c.source_id == cut.source_id, visibility.c.status.in_(wanted))
+
+
+def _by_package(connection: Connection, cut: Cut, query: Select[Any], packages: Collection[PackageName]) -> Select[Any]:
+    """By the packages' few files: nothing here may lead a planner to the index of all that is visible."""
+    return query.where(files.c.source_id == cut.source_id, bulk.among(connection, files.c.package, packages))

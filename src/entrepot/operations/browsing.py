@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -13,9 +14,10 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind, describe
 from entrepot.core.errors import NotFound, PackageNotFound
-from entrepot.core.model import File, FileStatus, Listed, PackageName, Transaction, TransactionId
+from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
 from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, parse_snapshot, servable_days
 from entrepot.db import files as db_files
+from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -26,13 +28,12 @@ from entrepot.operations.serving import DatabaseView, open_view
 
 PackageSort = Literal["name", "version", "package_date", "package_size"]
 
-_ORDERS: dict[PackageSort, Callable[[File], Any]] = {
-    "name": lambda file: file.package,
-    "version": lambda file: versions.version_key(file.version),
-    "package_date": lambda file: float("-inf") if file.published_at is None else file.published_at,
-    "package_size": lambda file: -1 if file.size is None else file.size,
+_FACTS: dict[PackageSort, db_listings.Fact] = {
+    "name": "package",
+    "version": "version",
+    "package_date": "published",
+    "package_size": "size",
 }
-"""What packages can be sorted by; what isn't known comes before all that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,20 +138,32 @@ def list_packages(
 ) -> tuple[list[PackageSummary], int]:
     """A page of the current packages, and how many there are in all; `name_like` is a part of the name in any case.
 
-    Packages that are equal by `sort` stay in the order of their names.
+    Packages that are equal by `sort` stay in the order of their names; what isn't known comes before all that is.
+    All names are looked at, and what else is told only of those on the page.
     """
-    if name is not None:
-        rows = [row for row in opened.view.of_package(PackageName(name)) if row.status is FileStatus.CURRENT]
-    else:
-        rows = list(opened.view.current())
+    keys = opened.view.current_keys(_FACTS[sort], None if name is None else PackageName(name))
     if name_like:
         wanted = name_like.lower()
-        rows = [row for row in rows if wanted in row.file.package.lower()]
-    rows.sort(key=lambda row: _ORDERS[sort](row.file), reverse=descending)
-    wanted_rows = rows[page.offset : page.offset + page.limit]
+        keys = [key for key in keys if wanted in key[1].lower()]
+    if descending or sort != "name":
+        keys.sort(key=_order(sort, keys), reverse=descending)
+    ids = [key[0] for key in keys[page.offset : page.offset + page.limit]]
     with app.db.read() as connection:
-        texts = db_files.documents(connection, [row.file.id for row in wanted_rows])
-    return [_summary(opened, row, _fields(texts.get(row.file.id))) for row in wanted_rows], len(rows)
+        files = db_files.by_ids(connection, ids)
+        texts = db_files.documents(connection, ids)
+    rows = [Listed(files[id_], FileStatus.CURRENT) for id_ in ids]
+    return [_summary(opened, row, _fields(texts.get(row.file.id))) for row in rows], len(keys)
+
+
+def _order(sort: PackageSort, keys: Iterable[db_listings.Key]) -> Callable[[db_listings.Key], Any]:
+    match sort:
+        case "name":
+            return itemgetter(1)
+        case "version":
+            rank = versions.ranks(key[2] for key in keys)
+            return lambda key: rank[key[2]]
+        case _:
+            return lambda key: float("-inf") if key[2] is None else key[2]
 
 
 def package_record(app: App, opened: Opened, name: str, *, version: str | None = None) -> PackageRecord:

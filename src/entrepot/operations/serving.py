@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -95,6 +95,10 @@ class DatabaseView:
 
     def in_brief(self, status: FileStatus) -> list[Brief]:
         return self._composed(partial(db_listings.briefs, status=status), _name_of_brief)
+
+    def current_keys(self, fact: db_listings.Fact, package: PackageName | None = None) -> list[db_listings.Key]:
+        """(file id, package, that fact) of all current files, or of that of one package, ordered by package name."""
+        return self._composed(partial(db_listings.current_keys, fact=fact, package=package), itemgetter(1))
 
     def of_package(self, package: PackageName) -> list[Listed]:
         return self._composed(partial(db_listings.visible_of, packages=[package]), _name_of_listed, are_all=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from entrepot.core.model import Brief, PackageName
 from entrepot.ecosystems.r import rds
-from entrepot.ecosystems.r.rdsvalues import Kind, RVector, Shared, data_frame, strings
+from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 
 _MODE = 0o644
-_POSIXCT = {"class": Shared(Kind.STRING, ("POSIXct", "POSIXt"))}
-_OCTMODE = {"class": Shared(Kind.STRING, ("octmode",))}
+_POSIXCT = {"class": strings(("POSIXct", "POSIXt"))}
+_OCTMODE = {"class": strings(("octmode",))}
 
 # What can be no size, time or name of a file: where these are put in a template.
 _SIZE, _TIME, _NAME = -1.5, -2.5, "\x01"
@@ -40,7 +40,7 @@ def _frames(writer: rds.Writer, archived: Sequence[Brief], packages: Counter[Pac
     """
     sizes = rds.reals([file.size for file in archived])
     times = rds.reals([file.published_at for file in archived])
-    names = [rds.string(f"{file.package}/{file.name}") for file in archived]
+    names = rds.string_each([f"{file.package}/{file.name}" for file in archived])
     templates: dict[int, list[bytes]] = {}
     start = 0
     for count in packages.values():

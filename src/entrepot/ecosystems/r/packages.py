@@ -61,9 +61,10 @@ def stanza(file: File, *, tell_sha256: bool) -> str:
 
 def render(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
     """PACKAGES; empty where there are no files. `told` says of which files the SHA-256 is told."""
-    entries = [stanza(file, tell_sha256=told(file)) for file, _ in files]
-    entries.append("")
-    return "\n".join(entries).encode()
+    # Each by itself: one letter beyond Latin-1 makes text of all of them two bytes wide.
+    entries = [stanza(file, tell_sha256=told(file)).encode() for file, _ in files]
+    entries.append(b"")
+    return b"\n".join(entries)
 
 
 def render_gz(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
@@ -83,24 +84,27 @@ def render_rds(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
     length is 0 and `available.packages` passes over it.
     """
     rows = [file for file, _ in files]
+    names = [file.package for file in rows]
     columns = _Columns(len(rows))
-    made = rds.Strings()
     for field in STANDARD:
         columns[field]
-    columns["Package"] = [made[file.package] for file in rows]
-    columns["Version"] = [made[file.version] for file in rows]
+    columns["Package"] = rds.string_each(names)
+    columns["Version"] = rds.string_each([file.version for file in rows])
+    sums = rds.string_each([file.md5 or "" for file in rows])
+    sizes = rds.string_each([str(file.size) for file in rows])
     lines = _Lines(columns)
     for row, file in enumerate(rows):
         for line in file.fields[:-1].split("\n") if file.fields else ():
             column, cell = lines[line]
             column[row] = cell
         if file.md5:
-            columns["MD5sum"][row] = rds.string(file.md5)
+            columns["MD5sum"][row] = sums[row]
         if file.sha256 and told(file):
             columns["SHA256"][row] = rds.string(file.sha256)
         if file.size is not None:
-            columns["Filesize"][row] = rds.string(str(file.size))
-    return rds.write_matrix(columns, [file.package for file in rows] if rows else None, made=made)
+            columns["Filesize"][row] = sizes[row]
+    made = rds.Strings(zip(names, columns["Package"], strict=True))
+    return rds.write_matrix(columns, names if rows else None, made=made)
 
 
 class _Columns(dict[str, list[bytes]]):

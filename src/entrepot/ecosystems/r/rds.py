@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from entrepot.ecosystems.r.rdsread import Elements, read
 from entrepot.ecosystems.r.rdsvalues import RValue, RVector, data_frame
-from entrepot.ecosystems.r.rdswrite import NA_STRING, Strings, Writer, reals, string, write, write_matrix
+from entrepot.ecosystems.r.rdswrite import NA_STRING, Strings, Writer, reals, string, string_each, write, write_matrix
 
 __all__ = [
     "NA_STRING",
@@ -20,6 +20,7 @@ __all__ = [
     "read",
     "reals",
     "string",
+    "string_each",
     "write",
     "write_matrix",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import lru_cache
 
 
 class Kind(IntEnum):
@@ -69,11 +68,6 @@ class RVector:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=True)
-class Shared(RVector):
-    """A vector that occurs many times in what is to be written: its bytes are made once. One object each, please."""
-
-
 RValue = RVector | str | None
 """A vector, a symbol's name, or NULL."""
 
@@ -86,16 +80,8 @@ def strings(values: Sequence[str | None]) -> RVector:
 def data_frame(columns: Mapping[str, RVector], row_names: Sequence[str]) -> RVector:
     """A data.frame of equally long columns."""
     attributes: dict[str, RValue] = {
-        "names": _column_names(tuple(columns)),
-        "class": _DATA_FRAME,
+        "names": strings(tuple(columns)),
+        "class": strings(("data.frame",)),
         "row.names": strings(row_names),
     }
     return RVector(Kind.LIST, tuple(columns.values()), attributes)
-
-
-_DATA_FRAME = Shared(Kind.STRING, ("data.frame",))
-
-
-@lru_cache(maxsize=32)
-def _column_names(names: tuple[str, ...]) -> Shared:
-    return Shared(Kind.STRING, names)

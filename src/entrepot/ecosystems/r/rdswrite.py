@@ -23,7 +23,6 @@ from entrepot.ecosystems.r.rdsvalues import (
     Kind,
     RValue,
     RVector,
-    Shared,
     strings,
 )
 
@@ -35,6 +34,7 @@ _PLAIN_STRINGS = struct.pack(">i", Kind.STRING)
 _INT = struct.Struct(">i")
 _TWO = struct.Struct(">ii")
 _DOUBLE = struct.Struct(">d")
+_IN_ASCII, _IN_UTF8 = CHARACTERS | ASCII, CHARACTERS | UTF8
 NA_STRING = _TWO.pack(CHARACTERS, -1)
 """`string(None)`."""
 
@@ -43,11 +43,18 @@ def string(text: str | None) -> bytes:
     """One element of a character vector as it is written (a CHARSXP); None is NA_character_."""
     if text is None:
         return NA_STRING
-    if text.isascii():
-        raw = text.encode("ascii").replace(b"\0", b"")  # R's strings can't hold NUL
-        return _TWO.pack(CHARACTERS | ASCII, len(raw)) + raw
-    raw = text.encode("utf-8", "replace").replace(b"\0", b"")
-    return _TWO.pack(CHARACTERS | UTF8, len(raw)) + raw
+    raw = text.encode("utf-8", "replace")
+    if b"\0" in raw:  # R's strings can't hold it
+        raw = raw.replace(b"\0", b"")
+    return _TWO.pack(_IN_ASCII if raw.isascii() else _IN_UTF8, len(raw)) + raw
+
+
+def string_each(texts: Sequence[str]) -> list[bytes]:
+    """As `string` of each; fast for many that are plain."""
+    together = "".join(texts)
+    if not together.isascii() or "\0" in together:
+        return [string(text) for text in texts]
+    return [_TWO.pack(_IN_ASCII, len(text)) + text.encode() for text in texts]
 
 
 class Strings(dict[str | None, bytes]):
@@ -65,15 +72,10 @@ class Writer:
         self._out = bytearray(_HEAD)
         self._strings = Strings() if made is None else made
         self._symbols: dict[str, bytes] = {}
-        self._made: dict[int, tuple[Shared, bytes]] = {}
 
-    def finish(self, *, level: int = 6) -> bytes:
+    def finish(self) -> bytes:
         """What was written, as the content of an .rds file."""
-        return compress(self._out, level=level)
-
-    def raw(self) -> bytes:
-        """What was written, not compressed: an .rds file as well."""
-        return bytes(self._out)
+        return compress(self._out)
 
     def value(self, value: RValue) -> None:
         """Append `value`: NULL or a vector."""
@@ -81,21 +83,8 @@ class Writer:
             self._out += _NULL
         elif isinstance(value, str):
             self._symbol(value)
-        elif type(value) is Shared:
-            self._shared(value)
         else:
             self._vector(value)
-
-    def _shared(self, vector: Shared) -> None:
-        made = self._made.get(id(vector))
-        if made is not None:
-            self._out += made[1]
-            return
-        start, symbols = len(self._out), len(self._symbols)
-        self._vector(vector)
-        # Bytes that define a symbol must not come twice. The vector is kept so that its id stays its own.
-        if len(self._symbols) == symbols:
-            self._made[id(vector)] = vector, bytes(self._out[start:])
 
     def _vector(self, vector: RVector) -> None:
         out = self._out
@@ -171,11 +160,11 @@ def _integers(values: Sequence[int | None]) -> bytes:
     return struct.pack(f">{len(values)}i", *values)
 
 
-def write(value: RValue, *, level: int = 6) -> bytes:
+def write(value: RValue) -> bytes:
     """`value` as the content of an .rds file, gzip-compressed and the same for equal input."""
     writer = Writer()
     writer.value(value)
-    return writer.finish(level=level)
+    return writer.finish()
 
 
 def write_matrix(
@@ -183,7 +172,6 @@ def write_matrix(
     row_names: Sequence[str] | None = None,
     *,
     made: Strings | None = None,
-    level: int = 6,
 ) -> bytes:
     """A character matrix with column names, as the content of an .rds file.
 
@@ -197,4 +185,4 @@ def write_matrix(
     writer = Writer(made)
     attributes = {"dim": RVector(Kind.INTEGER, (rows, len(columns))), "dimnames": names}
     writer.vector(Kind.STRING, rows * len(columns), map(b"".join, columns.values()), attributes)
-    return writer.finish(level=level)
+    return writer.finish()

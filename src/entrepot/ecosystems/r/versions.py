@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from entrepot.core.errors import Invalid, InvalidName
 from entrepot.core.model import PackageName
@@ -64,3 +65,10 @@ def version_key(version: str) -> VersionKey:
     if len(version) <= _LONGEST_NUMBER and _NUMBERS.fullmatch(version):
         return 1, tuple(map(int, version.replace("-", ".").split("."))), ""
     return 0, tuple(int(digits) for digits in _DIGITS.findall(version[:_LONGEST_NUMBER])), version
+
+
+def ranks(versions: Iterable[str]) -> dict[str, int]:
+    """Version -> its place in the order of all of these, the same for versions that are equal in order."""
+    keys = {version: version_key(version) for version in set(versions)}
+    places = {key: place for place, key in enumerate(sorted(set(keys.values())))}
+    return {version: places[key] for version, key in keys.items()}
