@@ -44,7 +44,7 @@ def statements(app: App) -> Iterator[list[str]]:
 
 
 def grow(app: App, upto: int, tmp_path: Path) -> None:
-    """Sources s0, s1, ... with a package and a job each, each in a repository, and all of them in `all`."""
+    """Sources s0, s1, ... with a package and a sync waiting each, each in a repository, and all of them in `all`."""
     repositories.create_repository(app, "all", type_=RepositoryType.R, succeed_on_existing=True)
     have = len(repositories.list_repositories(app)) - 2
     path = tmp_path / "x"
@@ -56,7 +56,7 @@ def grow(app: App, upto: int, tmp_path: Path) -> None:
             repositories.subscribe(app, repo, f"s{number}", actor="test")
         packages.add_files(app, f"s{number}", [packages.Upload("demo_1.0.tar.gz", path)], actor="test")
         with app.db.write() as connection:
-            db_jobs.add(connection, kind="none", payload={}, source_id=source.source.id, now=app.clock())
+            db_jobs.add(connection, kind="sync", payload={}, source_id=source.source.id, now=app.clock())
 
 
 LISTS: dict[str, Callable[[App], int]] = {
