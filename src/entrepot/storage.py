@@ -185,11 +185,16 @@ class Storage:
             for page in obstore.list(self._store, prefix or None, chunk_size=1000):
                 yield from (Key(found["path"]) for found in page)
 
-    def sweep(self) -> int:
-        """Remove what killed processes left half-written more than a day ago; returns how many files."""
+    def sweep(self, *, before: float | None = None) -> int:
+        """Remove what killed processes left half-written; returns how many files.
+
+        Args:
+            before: what was written to last before this time (seconds of the epoch) has nobody who writes to it any
+                more; by default a day ago, since other nodes may be at work.
+        """
         if self._folder is None:
             return 0
-        before = time.time() - _STALE_AFTER
+        before = time.time() - _STALE_AFTER if before is None else before
         return sum(
             _remove_if_older(Path(folder) / name, before)
             for folder, _, names in os.walk(self._folder)

@@ -172,3 +172,17 @@ def kill(server: Served) -> None:
 def left(settings: Settings) -> list[Path]:
     """Files of downloads and uploads that no living process writes."""
     return [path for path in (settings.server.data_dir / "tmp").rglob("*") if path.is_file()]
+
+
+def test_what_killed_processes_left_is_removed(settings: Settings) -> None:
+    """Halves of uploads, downloads, indexes and blobs are gone soon after the next server started."""
+    data_dir = settings.server.data_dir
+    halves = ["tmp/upload-killed/0", "tmp/flights-killed/1", "cache/indexes/killed.tmp"]
+    if settings.storage_url.startswith("file:") and settings.database_url.startswith("sqlite"):
+        # Else another node may be writing it, and it goes when it is a day old.
+        halves.append(f"../files/blobs/ab/cd/abcd{'0' * 60}#1")
+    for half in halves:
+        (data_dir / half).parent.mkdir(parents=True)
+        (data_dir / half).write_bytes(b"half of a pack")
+    with Served(settings):
+        eventually(lambda: [half for half in halves if (data_dir / half).exists()], lambda found: found == [])

@@ -345,12 +345,3 @@ def test_a_server_waits_for_a_command_where_another_was_killed(settings: Setting
         assert not began.is_set()
     server.join(10)
     assert began.is_set()
-
-
-def test_what_killed_uploads_left_is_removed(settings: Settings) -> None:
-    """Files of uploads that a killed server was receiving are gone when the next one is there."""
-    left = settings.server.data_dir / "tmp" / "upload-killed" / "0"
-    left.parent.mkdir(parents=True)
-    left.write_bytes(b"half of a pack")
-    with Served(settings):
-        assert not left.parent.exists()

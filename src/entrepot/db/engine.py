@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ from entrepot.core.room import out_of_space
 from entrepot.db.schema import catalogue
 
 _log = logging.getLogger(__name__)
+COMPLAIN_EVERY = 30.0
+"""Seconds between lines of the log about a database that is away."""
 _SQLITE_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
 """The second: its shared memory is a file that could not grow."""
 _SQLITE_AWAY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}
@@ -42,12 +45,13 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         self.version = 0
+        self._complained = -COMPLAIN_EVERY
         self._lock = threading.Lock()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one committed state. Raises DatabaseUnavailable."""
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             if not self.is_sqlite:
                 # Else each statement would see a state of its own.
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
@@ -67,7 +71,7 @@ class Database:
         Raises:
             DatabaseUnavailable, OutOfSpace: nothing was written.
         """
-        with _translated(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             if self.is_sqlite:
                 connection = connection.execution_options(begin="IMMEDIATE")
             with connection.begin():
@@ -95,6 +99,30 @@ class Database:
     def close(self) -> None:
         self.engine.dispose()
 
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn what the driver raises when the database is away or has no room into the error that it means."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+            sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
+            if sqlstate == _DISK_FULL or code in _SQLITE_FULL:
+                raise out_of_space("the database could not be written") from error
+            if not isinstance(error, PoolTimeout) and not _is_away(code, sqlstate):
+                raise
+            self._complain(error)
+            hint = "try again in a moment; the server's log has the reason"
+            raise DatabaseUnavailable("the database does not answer", hint=hint) from error
+
+    def _complain(self, error: Exception) -> None:
+        """Where the database is and as whom it is asked is for the log alone: anybody may read an answer."""
+        with self._lock:
+            is_due = time.monotonic() - self._complained >= COMPLAIN_EVERY
+            self._complained = time.monotonic() if is_due else self._complained
+        if is_due:
+            _log.warning("the database does not answer: %s", _reason(error))
+
     def saw(self, version: int) -> None:
         """A connection saw this version of the catalogue."""
         with self._lock:
@@ -111,24 +139,6 @@ def _grow(connection: Connection) -> int:
     grown = update(catalogue).values(version=catalogue.c.version + 1).returning(catalogue.c.version)
     version: int = connection.execute(grown).scalar_one()
     return version
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn what the driver raises when the database is away or has no room into the error that it means."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-        sqlstate = getattr(getattr(error, "orig", None), "sqlstate", None)
-        if sqlstate == _DISK_FULL or code in _SQLITE_FULL:
-            raise out_of_space("the database could not be written") from error
-        if not isinstance(error, PoolTimeout) and not _is_away(code, sqlstate):
-            raise
-        # Where it is and as whom it is asked is for the log alone: clients without any login are told the rest.
-        _log.warning("the database does not answer: %s", _reason(error))
-        hint = "try again in a moment; the server's log has the reason"
-        raise DatabaseUnavailable("the database does not answer", hint=hint) from error
 
 
 def _is_away(code: int | None, sqlstate: str | None) -> bool:

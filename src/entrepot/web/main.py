@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ def serve(settings: Settings) -> None:
         try:
             ensure_defaults(app)
             _sweep_uploads(data_dir)
-            threading.Thread(target=_sweep_store, args=(app,), name="sweep", daemon=True).start()
+            threading.Thread(target=_sweep_store, args=(app, time.time()), name="sweep", daemon=True).start()
             runner = Runner(app, is_alone=True, schedules=True)
             with _listen(settings) as listener:
                 host, port = listener.getsockname()[:2]
@@ -100,10 +101,11 @@ def _watching(app: App) -> Iterator[None]:
         thread.join(5)
 
 
-def _sweep_store(app: App) -> None:
-    """Beside the serving: a store of many files takes long to walk."""
+def _sweep_store(app: App, began: float) -> None:
+    """Beside the serving: a store of many files takes long to walk. With an embedded database there is no other node
+    that might be writing to it."""
     try:
-        app.storage.sweep()
+        app.storage.sweep(before=began if app.db.is_sqlite else None)
     except OSError as error:
         _log.warning("the store could not be swept: %s", error)
 
