@@ -73,11 +73,12 @@ class World:
         return found
 
     def fetched(self, name: str) -> tuple[int, bytes]:
-        """(status, body) of a file; status 0 if the connection broke before its end."""
+        """(status, body) of a file; status 0 if the connection broke before its end. No cache may keep a failure."""
         try:
             answer = self.live.get(f"/cran/latest/{CONTRIB}/{name}")
         except urllib3.exceptions.ProtocolError:
             return 0, b""
+        assert answer.status < 500 or answer.headers["Cache-Control"] == "no-store"
         return answer.status, answer.data
 
     def answers(self, *more: str) -> Answers:
