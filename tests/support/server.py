@@ -19,8 +19,8 @@ from entrepot.db import sources as db_sources
 from entrepot.jobs.runner import Runner
 from entrepot.operations import syncing
 from entrepot.sources.mirror import Synced
-from entrepot.web.api.deps import Context
 from entrepot.web.auth import admin_token
+from entrepot.web.context import Context
 from entrepot.web.hot import HotAnswers
 from entrepot.web.site import configure
 

@@ -132,7 +132,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     from entrepot.app import open_app
     from entrepot.jobs.runner import Runner
     from entrepot.operations.setup import ensure_defaults
-    from entrepot.web.api.deps import Context
+    from entrepot.web.context import Context
     from entrepot.web.site import configure
 
     class Quiet(uvicorn.Server):

@@ -21,9 +21,8 @@ from entrepot.jobs.runner import Runner
 from entrepot.operations import repositories
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, parse_listen
-from entrepot.web.api.deps import Context
-from entrepot.web.api.sources import UPLOADS
 from entrepot.web.auth import TOKEN_FILE, admin_token
+from entrepot.web.context import UPLOADS, Context
 from entrepot.web.local import alone, announce
 from entrepot.web.site import configure
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from entrepot.web.api.app import PREFIX, make_api
-from entrepot.web.api.deps import Context
+from entrepot.web.context import PREFIX, Context
 from entrepot.web.reply import Reply, Request
 from entrepot.web.serve import Serve
-from entrepot.web.ui.home import Home
 from entrepot.web.wire import wire_for
 
 THREADS = 32
 """For what blocks: the database and the store. More than SQLite or two cores can use, enough to hide a slow store."""
+LOAD_PAGES_AFTER = 3.0
+"""Seconds after the start."""
 
 
 def configure(context: Context, **options: Any) -> uvicorn.Config:
@@ -36,8 +37,33 @@ def configure(context: Context, **options: Any) -> uvicorn.Config:
     )
 
 
+class _Pages:
+    """The API and the home page, loaded a little after the start or when somebody asks for them.
+
+    Loading them takes a third of the start, and package clients need neither.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self.made: tuple[ASGIApp, ASGIApp] | None = None
+        timer = threading.Timer(LOAD_PAGES_AFTER, self.get)
+        timer.daemon = True
+        timer.start()
+
+    def get(self) -> tuple[ASGIApp, ASGIApp]:
+        """Both as ASGI applications; may block for a second the first time."""
+        with self._lock:
+            if self.made is None:
+                from entrepot.web.api.app import make_api
+                from entrepot.web.ui.home import Home
+
+                self.made = make_api(self._context), Home(self._context.app)
+            return self.made
+
+
 def _site(context: Context, serve: Serve) -> ASGIApp:
-    api, home = make_api(context), Home(context.app)
+    pages = _Pages(context)
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
     prepared: set[int] = set()
 
@@ -50,10 +76,12 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
             prepared.add(id(loop))
         path: str = scope["path"]
         if path.startswith(PREFIX + "/") or path == PREFIX:
+            api, _ = pages.made or await loop.run_in_executor(None, pages.get)
             await api(scope, receive, send)
         elif path == "/__ping__":
             await Reply(Request.of(scope), receive, send).text(200, "pong\n", [(b"cache-control", b"no-store")])
         elif path in ("", "/"):
+            _, home = pages.made or await loop.run_in_executor(None, pages.get)
             await home(scope, receive, send)
         else:
             await serve(scope, receive, send)

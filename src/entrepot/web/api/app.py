@@ -17,12 +17,11 @@ from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import jobs, repos, service, sources
-from entrepot.web.api.deps import Context
 from entrepot.web.auth import actor_of
+from entrepot.web.context import PREFIX, Context
 from entrepot.web.errors import INTERNAL, status_of
 
 _log = logging.getLogger(__name__)
-PREFIX = "/__api__"
 SMALL_BODY = 1024**2
 
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
 from fastapi import Depends, Header, Path, Query, Request
 
 from entrepot.app import App
-from entrepot.jobs.runner import Runner
 from entrepot.operations.browsing import Page
 from entrepot.web.auth import actor_of
+from entrepot.web.context import Context
 
 MOST_ROWS = 1000
 """The largest page."""
 LAST_PAGE = 10**9
 """No list is so long; a larger number would be none to the database."""
 LARGEST_ID = 2**62
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """The application, the runner of its jobs and the administrator's token."""
-
-    app: App
-    runner: Runner
-    token: str
 
 
 def context(request: Request) -> Context:

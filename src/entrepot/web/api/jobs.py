@@ -9,8 +9,9 @@ from fastapi import APIRouter, Query, Response
 from entrepot.operations import working
 from entrepot.operations.working import JobInfo
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, Actor, AppDep, Ascending, Context, ContextDep, Number, PageDep
+from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, Actor, AppDep, Ascending, ContextDep, Number, PageDep
 from entrepot.web.api.repos import counted
+from entrepot.web.context import Context
 
 State = Annotated[Literal["queued", "running", "done", "failed", "cancelled"] | None, Query()]
 Text = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]

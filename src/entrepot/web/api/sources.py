@@ -28,8 +28,8 @@ from entrepot.web.api.deps import (
 )
 from entrepot.web.api.jobs import job_shape
 from entrepot.web.api.repos import PackagesDep, TransactionSort, counted, paged, source_shape
+from entrepot.web.context import UPLOADS
 
-UPLOADS = "upload-"
 """What names of folders of uploads begin with, in `tmp` of the data folder."""
 
 router = APIRouter(prefix="/sources", tags=["sources"])
