@@ -51,8 +51,14 @@ class _Pages:
         timer.daemon = True
         timer.start()
 
+    async def ready(self) -> tuple[ASGIApp, ASGIApp]:
+        """Both as ASGI applications."""
+        if self.made is not None:
+            return self.made
+        return await asyncio.get_running_loop().run_in_executor(None, self.get)
+
     def get(self) -> tuple[ASGIApp, ASGIApp]:
-        """Both as ASGI applications; may block for a second the first time."""
+        """As `ready`; blocks for a second the first time."""
         with self._lock:
             if self.made is None:
                 from entrepot.web.api.app import make_api
@@ -76,12 +82,12 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
             prepared.add(id(loop))
         path: str = scope["path"]
         if path.startswith(PREFIX + "/") or path == PREFIX:
-            api, _ = pages.made or await loop.run_in_executor(None, pages.get)
+            api, _ = await pages.ready()
             await api(scope, receive, send)
         elif path == "/__ping__":
             await Reply(Request.of(scope), receive, send).text(200, "pong\n", [(b"cache-control", b"no-store")])
         elif path in ("", "/"):
-            _, home = pages.made or await loop.run_in_executor(None, pages.get)
+            _, home = await pages.ready()
             await home(scope, receive, send)
         else:
             await serve(scope, receive, send)
