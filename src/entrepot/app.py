@@ -11,9 +11,11 @@ from entrepot import __version__
 from entrepot.core.errors import InvalidSettings
 from entrepot.db import migrate as db_migrate
 from entrepot.db.engine import Database
+from entrepot.db.listings import Key
 from entrepot.documents import Documents
 from entrepot.fetch import Fetch
 from entrepot.flights import Flights
+from entrepot.recent import Recent
 from entrepot.settings import Settings, describe
 from entrepot.storage import Storage
 
@@ -30,7 +32,10 @@ def system_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What every operation works with. `clock` tells the time in UTC."""
+    """What every operation works with.
+
+    `listings` are of whole snapshots, each in an order that was asked for; `clock` tells the time in UTC.
+    """
 
     settings: Settings
     db: Database
@@ -38,6 +43,7 @@ class App:
     fetch: Fetch
     flights: Flights
     documents: Documents
+    listings: Recent[list[Key]]
     clock: Clock
 
     def today(self) -> date:
@@ -81,6 +87,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             fetch=Fetch(),
             flights=Flights(data_dir / "tmp"),
             documents=Documents(data_dir / "cache" / "indexes", version=__version__),
+            listings=Recent(4),
             clock=clock,
         )
     except BaseException:

@@ -178,8 +178,8 @@ def _closed_before(until: date, in_force: Sequence[Subscription], history: Histo
         if closed is None:
             return None
         newest = min(newest, closed)
-    has_any = any(history.last_by_day(s.source_id, newest) for s in in_force)
-    return newest if has_any else None
+    firsts = (history.first_of(s.source_id) for s in in_force)
+    return newest if any(first is not None and first[1] <= newest for first in firsts) else None
 
 
 def _resolve_transaction(

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, String, any_, bindparam, func, select
 
 
-def rows(connection: Connection, query: Select[Any]) -> list[Sequence[Any]]:
-    """The rows of a query for columns of numbers and text, as the driver gives them: a list or a tuple each.
+def rows(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a query for columns of numbers and text, as the driver gives them.
 
-    SQLite makes one JSON document of them. Its driver lets go of the interpreter's lock at each row and has to wait
-    for it again: beside a thread that computes, 25,000 rows would take minutes.
+    SQLite makes one JSON document of each column. Its driver lets go of the interpreter's lock at each row and has to
+    wait for it again: beside a thread that computes, 25,000 rows would take minutes.
     """
     if connection.dialect.name == "sqlite":
-        document = func.json_group_array(func.json_array(*query.selected_columns))
-        packed = connection.execute(query.with_only_columns(document, maintain_column_froms=True)).scalar_one()
+        documents = [func.json_group_array(column) for column in query.selected_columns]
+        (packed,) = connection.execute(query.with_only_columns(*documents, maintain_column_froms=True))
         # Few of the strings are alike, so looking for those that were met before costs more than it spares.
-        found: list[Sequence[Any]] = from_json(packed, cache_strings="none")
-        return found
+        return list(zip(*(from_json(document, cache_strings="none") for document in packed), strict=True))
     with connection.execute(query) as result:
         return list(result.cursor.fetchall()) if result.cursor is not None else []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Literal, TypeVar
@@ -19,7 +19,7 @@ Row = TypeVar("Row", File, Brief)
 _package: Callable[[File | Brief], PackageName] = attrgetter("package")
 
 Fact = Literal["package", "version", "published", "size"]
-Key = Sequence[Any]
+Key = tuple[int, PackageName, Any]
 """(file id, package, the fact that was asked for); plain, as they are made for all packages to show a few."""
 
 FILE_COLUMNS = (

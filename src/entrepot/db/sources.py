@@ -62,7 +62,13 @@ def get(connection: Connection, name_or_id: str | int) -> Source:
 
 def by_id(connection: Connection, id_: int) -> Source:
     """A source by id, a deleted one too: old snapshots go on showing it."""
-    return _source(connection.execute(_QUERY.where(sources.c.id == id_)).mappings().one())
+    return by_ids(connection, [id_])[id_]
+
+
+def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Source]:
+    """As `by_id`, for several at once."""
+    rows = connection.execute(_QUERY.where(sources.c.id.in_(list(ids)))).mappings()
+    return {row["id"]: _source(row) for row in rows}
 
 
 def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Source]:
@@ -103,8 +109,10 @@ def mirror_state(connection: Connection, source_id: int) -> MirrorState | None:
     return MirrorState(**row) if row else None
 
 
-def mirror_states(connection: Connection) -> list[MirrorState]:
-    return [MirrorState(**row) for row in connection.execute(select(mirrors)).mappings()]
+def mirror_states(connection: Connection, source_ids: Iterable[int] | None = None) -> list[MirrorState]:
+    """Of all mirrors, or of those among these sources."""
+    query = select(mirrors) if source_ids is None else select(mirrors).where(mirrors.c.source_id.in_(list(source_ids)))
+    return [MirrorState(**row) for row in connection.execute(query.order_by(mirrors.c.source_id)).mappings()]
 
 
 def update_mirror(connection: Connection, source_id: int, **values: Any) -> None:

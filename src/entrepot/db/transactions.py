@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, or_, select
 
-from entrepot.core.model import Source, Transaction, TransactionId
+from entrepot.core.model import FOREVER, Source, Subscription, Transaction, TransactionId
 from entrepot.db import sources as db_sources
 from entrepot.db.engine import chunks
-from entrepot.db.schema import transactions
+from entrepot.db.schema import sources, transactions
 
 
 def newest(connection: Connection) -> TransactionId:
@@ -128,11 +128,21 @@ def newest_of(connection: Connection, *, source_id: int | None = None, repositor
 
 
 class DatabaseHistory:
-    """`core.snapshots.History` over one connection: each look-up is one step in an index."""
+    """`core.snapshots.History` over one connection.
 
-    def __init__(self, connection: Connection) -> None:
+    Each thing that is asked is looked up for all sources and changes of these subscriptions at once, each by steps in
+    an index, so that a snapshot takes the same few statements however much there is.
+    """
+
+    def __init__(self, connection: Connection, subscriptions: Iterable[Subscription] = ()) -> None:
         self._connection = connection
+        every = list(subscriptions)
+        self._source_ids = {s.source_id for s in every}
+        self._changes = {s.since for s in every} | {s.until for s in every if s.until != FOREVER}
         self._sources: dict[int, Source] = {}
+        self._days: dict[TransactionId, date] = {}
+        self._firsts: dict[int, tuple[TransactionId, date] | None] = {}
+        self._lasts: dict[TransactionId | date, dict[int, TransactionId]] = {}
 
     def newest(self) -> TransactionId:
         return self._newest
@@ -143,38 +153,44 @@ class DatabaseHistory:
 
     def source(self, source_id: int) -> Source:
         if source_id not in self._sources:
-            self._sources[source_id] = db_sources.by_id(self._connection, source_id)
+            self._sources |= db_sources.by_ids(self._connection, self._source_ids | {source_id})
         return self._sources[source_id]
 
     def first_of(self, source_id: int) -> tuple[TransactionId, date] | None:
-        row = self._connection.execute(
-            select(transactions.c.id, transactions.c.day)
-            .where(transactions.c.source_id == source_id)
-            .order_by(transactions.c.id)
-            .limit(1)
-        ).one_or_none()
-        return (TransactionId(row.id), row.day) if row else None
+        if source_id not in self._firsts:
+            wanted = self._source_ids | {source_id}
+            own = transactions.alias()
+            first = select(func.min(own.c.id)).where(own.c.source_id == sources.c.id).scalar_subquery()
+            query = select(sources.c.id, transactions.c.id, transactions.c.day)
+            query = query.select_from(sources.join(transactions, transactions.c.id == first))
+            self._firsts |= dict.fromkeys(wanted)
+            self._firsts |= {
+                of: (id_, day) for of, id_, day in self._connection.execute(query.where(sources.c.id.in_(wanted)))
+            }
+        return self._firsts[source_id]
 
     def last_upto(self, source_id: int, upto: TransactionId) -> TransactionId:
-        query = select(func.max(transactions.c.id)).where(
-            and_(transactions.c.source_id == source_id, transactions.c.id <= upto)
-        )
-        return TransactionId(self._connection.execute(query).scalar() or 0)
+        last = select(func.max(transactions.c.id)).where(transactions.c.id <= upto)
+        return self._last(source_id, upto, last)
 
     def last_by_day(self, source_id: int, day: date) -> TransactionId:
-        query = (
-            select(transactions.c.id)
-            .where(transactions.c.source_id == source_id, transactions.c.day <= day)
-            .order_by(transactions.c.day.desc(), transactions.c.id.desc())
-            .limit(1)
-        )
-        return TransactionId(self._connection.execute(query).scalar() or 0)
+        last = select(transactions.c.id).where(transactions.c.day <= day)
+        return self._last(source_id, day, last.order_by(transactions.c.day.desc(), transactions.c.id.desc()).limit(1))
+
+    def _last(self, source_id: int, point: TransactionId | date, last: Select[tuple[int]]) -> TransactionId:
+        known = self._lasts.setdefault(point, {})
+        if source_id not in known:
+            of_source = last.where(transactions.c.source_id == sources.c.id).scalar_subquery()
+            query = select(sources.c.id, of_source).where(sources.c.id.in_(self._source_ids | {source_id}))
+            known |= {of: TransactionId(id_ or 0) for of, id_ in self._connection.execute(query)}
+        return known[source_id]
 
     def day_of(self, transaction: TransactionId) -> date:
-        day: date = self._connection.execute(
-            select(transactions.c.day).where(transactions.c.id == transaction)
-        ).scalar_one()
-        return day
+        if transaction not in self._days:
+            wanted = self._changes | {transaction}
+            query = select(transactions.c.id, transactions.c.day).where(transactions.c.id.in_(wanted))
+            self._days |= {TransactionId(id_): day for id_, day in self._connection.execute(query)}
+        return self._days[transaction]
 
 
 def _transaction(row: RowMapping) -> Transaction:

@@ -21,6 +21,7 @@ from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
+from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import dcf, dependencies, versions
 from entrepot.ecosystems.r.dependencies import Dependency
@@ -88,8 +89,9 @@ class TransactionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A view with the names and the cuts of its sources."""
+    """A view with the names and the cuts of its sources, opened at a version of the catalogue."""
 
+    version: int
     view: DatabaseView
     names: dict[int, str]
     upto: dict[int, TransactionId]
@@ -102,13 +104,14 @@ def open_repository(app: App, repo: str, snapshot: str) -> Opened:
     opened = open_view(app, name, snapshot)
     upto = {cut.source_id: cut.upto for cut in opened.cuts}
     with app.db.read() as connection:
-        return Opened(opened.view, db_sources.names(connection, upto), upto)
+        return Opened(opened.version, opened.view, db_sources.names(connection, upto), upto)
 
 
 def open_source(app: App, source: str, snapshot: str) -> Opened:
     """One source at a snapshot, as a repository of it alone would show it."""
     wanted = parse_snapshot(snapshot)
     with app.db.read() as connection:
+        version = catalogue_version(connection)
         found = db_sources.get(connection, source)
         history = DatabaseHistory(connection)
         match wanted:
@@ -123,7 +126,8 @@ def open_source(app: App, source: str, snapshot: str) -> Opened:
                 upto = history.last_by_day(found.id, day)
                 if closed is None or day > closed or not upto:
                     raise NotFound(f"{day} can't be served from source {found.name!r}: its newest day is {closed}")
-    return Opened(DatabaseView(app, [Cut(found.id, upto)]), {found.id: found.name}, {found.id: upto})
+    view = DatabaseView(app, [Cut(found.id, upto)])
+    return Opened(version, view, {found.id: found.name}, {found.id: upto})
 
 
 def list_packages(
@@ -141,18 +145,25 @@ def list_packages(
     Packages that are equal by `sort` stay in the order of their names; what isn't known comes before all that is.
     All names are looked at, and what else is told only of those on the page.
     """
-    keys = opened.view.current_keys(_FACTS[sort], None if name is None else PackageName(name))
+    if name is None:
+        all_of_it = (opened.version, tuple(opened.upto.items()), sort, descending)
+        keys = app.listings.get(all_of_it, lambda: _sorted_keys(opened, sort, descending))
+    else:
+        keys = opened.view.current_keys(_FACTS[sort], PackageName(name))
     if name_like:
         wanted = name_like.lower()
         keys = [key for key in keys if wanted in key[1].lower()]
-    if descending or sort != "name":
-        keys.sort(key=_order(sort, keys), reverse=descending)
     ids = [key[0] for key in keys[page.offset : page.offset + page.limit]]
     with app.db.read() as connection:
         files = db_files.by_ids(connection, ids)
         texts = db_files.documents(connection, ids)
     rows = [Listed(files[id_], FileStatus.CURRENT) for id_ in ids]
     return [_summary(opened, row, _fields(texts.get(row.file.id))) for row in rows], len(keys)
+
+
+def _sorted_keys(opened: Opened, sort: PackageSort, descending: bool) -> list[db_listings.Key]:
+    keys = opened.view.current_keys(_FACTS[sort])
+    return sorted(keys, key=_order(sort, keys), reverse=descending) if descending or sort != "name" else keys
 
 
 def _order(sort: PackageSort, keys: Iterable[db_listings.Key]) -> Callable[[db_listings.Key], Any]:
@@ -235,7 +246,7 @@ def transaction_dates(app: App, repo: str) -> list[tuple[date, TransactionId]]:
     with app.db.read() as connection:
         repository = db_repositories.get(connection, repo)
         subscriptions = db_repositories.all_subscriptions(connection, repository.id)
-        days = servable_days(subscriptions, DatabaseHistory(connection), today=app.today())
+        days = servable_days(subscriptions, DatabaseHistory(connection, subscriptions), today=app.today())
         if days is None:
             return []
         ids = {s.source_id for s in subscriptions}

@@ -22,6 +22,7 @@ from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.engine import catalogue_version
+from entrepot.db.sources import MirrorState
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
 from entrepot.ecosystems.r import cran
@@ -154,7 +155,7 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         if repository is None:
             raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
         subscriptions = db_repositories.all_subscriptions(connection, repository.id)
-        history = DatabaseHistory(connection)
+        history = DatabaseHistory(connection, subscriptions)
         cuts = resolve(
             wanted,
             subscriptions,
@@ -162,11 +163,10 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
             today=app.today(),
             reaches_back=not db_repositories.had_owner(connection, repository.name),
         )
+        mirrors = db_sources.mirror_states(connection, [cut.source_id for cut in cuts])
         if isinstance(wanted, Latest):
-            _check_any_synced(connection, repository, cuts)
+            _check_any_synced(repository, cuts, mirrors)
         times = db_transactions.times(connection, [cut.upto for cut in cuts])
-        mirrors = (db_sources.mirror_state(connection, cut.source_id) for cut in cuts)
-        filled = sum(mirror.filled for mirror in mirrors if mirror is not None)
     app.db.saw(version)
     return OpenView(
         repository,
@@ -175,17 +175,16 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         is_fixed=not isinstance(wanted, Latest),
         changed=max(times.values(), default=None),
         times=times,
-        filled=filled,
+        filled=sum(mirror.filled for mirror in mirrors),
         view=DatabaseView(app, cuts),
     )
 
 
-def _check_any_synced(connection: Connection, repository: Repository, cuts: Sequence[Cut]) -> None:
+def _check_any_synced(repository: Repository, cuts: Sequence[Cut], mirrors: Sequence[MirrorState]) -> None:
     """An index without packages would tell clients that there are none; they have to hear that it isn't known yet."""
-    states = [db_sources.mirror_state(connection, cut.source_id) for cut in cuts]
-    if not states or any(state is None or state.synced_from is not None for state in states):
+    if not cuts or len(mirrors) < len(cuts) or any(mirror.synced_from is not None for mirror in mirrors):
         return
-    reasons = "; ".join(state.error for state in states if state is not None and state.error)
+    reasons = "; ".join(mirror.error for mirror in mirrors if mirror.error)
     raise NeverSynced(
         f"repository {repository.name!r} has no packages yet: its mirror was never synced"
         + (f", the last try failed: {reasons}" if reasons else ""),
