@@ -11,7 +11,7 @@ from tests.support import postgres
 from tests.support.checks import Answers
 from tests.support.fake_cran import CONTRIB, FakeCran
 from tests.support.server import Clock, eventually
-from tests.support.world import World, opened, package, with_history
+from tests.support.world import KEPT, World, opened, package, with_history
 
 AWAY = "database-unavailable"
 INDEX = f"/cran/latest/{CONTRIB}/PACKAGES"
@@ -40,7 +40,9 @@ def test_a_database_that_is_stopped_and_started(
     """Clients and administrators get 503 in words and no detail; when it is back all goes on, without a restart."""
     assert world.live.api("POST", "/sources", {"name": "internal"})[0] == 201
     demo = "demo_1.0.tar.gz", package("demo", "1.0")
+    kept = world.fetched(KEPT)
     cluster.stop()
+    assert world.fetched(KEPT) == kept == (200, package("p00", "1.1"))
     answer = world.live.get(INDEX)
     assert (answer.status, answer.headers["Retry-After"], answer.data.count(b"\n")) == (503, "30", 1)
     assert answer.data.startswith(b"the database does not answer (")

@@ -31,6 +31,8 @@ from entrepot.settings import Settings
 from tests.support.server import NOON
 
 ROOT = Path(__file__).parents[2]
+_LONGEST = 60
+"""Seconds that a server has for its jobs."""
 _WRITES = 3
 """How many pieces of a download are steps."""
 
@@ -264,8 +266,11 @@ def _serve(app: Any) -> None:
         return False
 
     def watch() -> None:
+        until = time.monotonic() + _LONGEST
         while not answers() or working.waiting(app):
             time.sleep(0.05)
+            if time.monotonic() > until:
+                os._exit(3)
         os.kill(os.getpid(), signal.SIGTERM)
 
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where the test listens
