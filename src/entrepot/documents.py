@@ -161,6 +161,7 @@ class Documents:
                 Path(name).replace(self._path(key))
             except OSError:
                 Path(name).unlink(missing_ok=True)
+                self._on_disk -= rendered.weight
                 raise
 
     def _make_room(self, wanted: int) -> None:

@@ -12,10 +12,11 @@ import asyncio
 import re
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrepot.web.hot import Body, HotAnswers, Ready
 from entrepot.web.reply import accepts_gzip, matches
+from entrepot.web.sendfile import with_pathsend
 
 LARGEST_HEAD = 8192
 _REQUEST = re.compile(
@@ -56,6 +57,11 @@ class Wire(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_message = True
         super().on_message_begin()
+        self.scope["extensions"] = {"http.response.pathsend": {}}
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.send = with_pathsend(cycle)  # type: ignore[assignment, method-assign]
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         self._in_message = False
