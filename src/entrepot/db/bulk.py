@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic_core import from_json
 from sqlalchemy import ARRAY, ColumnElement, Connection, Select, String, any_, bindparam, func, select
 
 
-def rows(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
+def rows(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, ...]]:
     """The rows of a query for columns of numbers and text, as the driver gives them.
 
     SQLite makes one JSON document of each column. Its driver lets go of the interpreter's lock at each row and has to
@@ -20,9 +20,9 @@ def rows(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
         documents = [func.json_group_array(column) for column in query.selected_columns]
         (packed,) = connection.execute(query.with_only_columns(*documents, maintain_column_froms=True))
         # Few of the strings are alike, so looking for those that were met before costs more than it spares.
-        return list(zip(*(from_json(document, cache_strings="none") for document in packed), strict=True))
+        return zip(*(from_json(document, cache_strings="none") for document in packed), strict=True)
     with connection.execute(query) as result:
-        return list(result.cursor.fetchall()) if result.cursor is not None else []
+        return iter(result.cursor.fetchall() if result.cursor is not None else ())
 
 
 def among(connection: Connection, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:

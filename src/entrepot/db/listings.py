@@ -73,7 +73,7 @@ def current_keys(connection: Connection, cut: Cut, fact: Fact, *, package: Packa
     if package is None:
         return sorted(bulk.rows(connection, _by_source(cut, query, FileStatus.CURRENT)), key=itemgetter(1))
     query = _by_package(connection, cut, query, [package])
-    return bulk.rows(connection, query.where(visibility.c.status + 0 == STATUS_CODES[FileStatus.CURRENT]))
+    return list(bulk.rows(connection, query.where(visibility.c.status + 0 == STATUS_CODES[FileStatus.CURRENT])))
 
 
 def names_among(connection: Connection, cut: Cut, names: Collection[PackageName]) -> set[PackageName]:
@@ -100,7 +100,7 @@ def in_order(rows: list[Row]) -> list[Row]:
 
 def _listed(connection: Connection, query: Select[Any]) -> list[Listed]:
     """The files of a query for `FILE_COLUMNS` with their status."""
-    rows = bulk.rows(connection, query.add_columns(visibility.c.status))
+    rows = list(bulk.rows(connection, query.add_columns(visibility.c.status)))
     statuses = {row[0]: STATUSES[row[-1]] for row in rows}
     return [Listed(file, statuses[file.id]) for file in in_order([File._make(row[:-1]) for row in rows])]
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from entrepot.ecosystems.r.gzips import compress
+from entrepot.ecosystems.r import gzips
 from entrepot.ecosystems.r.rdsvalues import (
     ASCII,
     CHARACTERS,
@@ -28,6 +28,7 @@ from entrepot.ecosystems.r.rdsvalues import (
 
 # Format X (XDR), version 2, "written by" R 4.2.2, readable from R 2.3.0.
 _HEAD = b"X\n" + struct.pack(">iii", 2, 0x00040202, 0x00020300)
+_CHUNK = 1 << 20
 _NULL = struct.pack(">i", NULL)
 _PAIR = struct.pack(">i", PAIRLIST | HAS_TAG)
 _PLAIN_STRINGS = struct.pack(">i", Kind.STRING)
@@ -69,13 +70,15 @@ class Writer:
     """Serialises one object; R numbers symbols in the order in which they first appear in the stream."""
 
     def __init__(self, made: Strings | None = None) -> None:
+        self._packed = gzips.Writer()
         self._out = bytearray(_HEAD)
         self._strings = Strings() if made is None else made
         self._symbols: dict[str, bytes] = {}
 
     def finish(self) -> bytes:
         """What was written, as the content of an .rds file."""
-        return compress(self._out)
+        self._packed.write(self._out)
+        return self._packed.finish()
 
     def value(self, value: RValue) -> None:
         """Append `value`: NULL or a vector."""
@@ -105,6 +108,9 @@ class Writer:
         """Append a vector without a class whose elements are written already; `parts` may have one or many each."""
         self._out += _TWO.pack(kind | HAS_ATTRIBUTES, count)
         for part in parts:
+            if len(self._out) > _CHUNK:
+                self._packed.write(self._out)
+                self._out.clear()
             self._out += part
         self._attributes(attributes)
 
