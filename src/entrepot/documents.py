@@ -20,6 +20,8 @@ from pathlib import Path
 from zlib_ng import zlib_ng
 
 _FORMAT = 1
+MAKERS = 2
+"""Documents made at once: more would need more memory, and under one interpreter's lock no less time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Documents:
         self._weight = 0
         self._lock = threading.Lock()
         self._making: dict[str, tuple[threading.Lock, int]] = {}
+        self._makers = threading.BoundedSemaphore(MAKERS)
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob("*.tmp"):  # of a process that was killed
             left.unlink(missing_ok=True)
@@ -82,18 +85,19 @@ class Documents:
         with self._one_maker(key):
             found = self._remembered(key, filled) or self._read(key, filled)
             if found is None:
-                found = _finish(make(), filled)
+                with self._makers:
+                    found = _finish(make(), filled)
                 self._write(key, found)
             self._remember(key, found)
         return found
 
-    def touch(self, key: str) -> bool:
-        """Whether the document of `key` is in memory; it counts as used now."""
+    def in_memory(self, key: str) -> Rendered | None:
+        """The document of `key` if it is in memory; it counts as used now."""
         with self._lock:
-            if key not in self._kept:
-                return False
-            self._kept.move_to_end(key)
-            return True
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
 
     def _remembered(self, key: str, filled: int) -> Rendered | None:
         with self._lock:
@@ -183,7 +187,7 @@ def _finish(draft: Draft, filled: int) -> Rendered:
 
 
 def _gzip(body: bytes) -> bytes:
-    packer = zlib_ng.compressobj(6, wbits=zlib_ng.MAX_WBITS | 16)  # 16: with gzip's header, without a time
+    packer = zlib_ng.compressobj(5, wbits=zlib_ng.MAX_WBITS | 16)  # 16: with gzip's header, without a time
     return packer.compress(body) + packer.flush()
 
 

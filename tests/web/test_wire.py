@@ -186,9 +186,19 @@ def test_a_deleted_repository_is_gone_at_once(site: Live) -> None:
     assert site.get(FILE).status == 404
 
 
+def test_indexes_are_in_memory_once(site: Live) -> None:
+    """A finished answer holds no bytes of an index: when the cache of indexes lets it go, it is gone."""
+    site.get(INDEX)
+    hit = site.hot.find(INDEX.encode())
+    assert hit is not None
+    assert hit.ready.gzip is not None
+    assert hit.ready.plain.content is hit.ready.gzip.content is None
+    assert hit.rendered is site.app.documents.in_memory(str(hit.ready.document))
+
+
 def test_finished_answers_are_bounded() -> None:
     """The least used go when they weigh too much; answers of an older catalogue are not kept."""
-    hot = HotAnswers(version=lambda: 7, touch=lambda _: False, limit=100_000)
+    hot = HotAnswers(version=lambda: 7, document=lambda _: None, limit=100_000)
     for number in range(40):
         hot.keep(b"/%d" % number, Ready(7, body(200, [], None, bytes(10_000))))
         hot.find(b"/0")

@@ -75,7 +75,7 @@ class Serve:
     def __init__(self, app: App) -> None:
         self._app = app
         self._rendering: dict[str, asyncio.Future[Rendered]] = {}
-        self.hot = HotAnswers(version=lambda: app.db.version, touch=app.documents.touch)
+        self.hot = HotAnswers(version=lambda: app.db.version, document=app.documents.in_memory)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope)
@@ -219,15 +219,16 @@ class Serve:
     def _keep_document(
         self, opened: OpenView, document: Document, rendered: Rendered, headers: Headers, request: Request
     ) -> None:
-        key = serving.document_key(opened, document)
-        if not _is_plain(opened, request) or not self._app.documents.touch(key):
+        if not _is_plain(opened, request):
             return
         zipped = None
         if rendered.compressed is not None:
             encoded = [*headers, (b"content-encoding", b"gzip")]
-            zipped = hot.body(200, encoded, f'"{rendered.digest}-gzip"', rendered.compressed)
-        plain_body = hot.body(200, headers, f'"{rendered.digest}"', rendered.body)
-        self.hot.keep(_path(request), Ready(opened.version, plain_body, zipped, key))
+            etag = f'"{rendered.digest}-gzip"'
+            zipped = hot.body(200, encoded, etag, rendered.compressed, is_document=True)
+        plain_body = hot.body(200, headers, f'"{rendered.digest}"', rendered.body, is_document=True)
+        key = serving.document_key(opened, document)
+        self.hot.keep(_path(request), Ready(opened.version, plain_body, zipped, key, rendered.digest))
 
     def _keep_missing(self, opened: OpenView, error: FileNotListed, request: Request) -> None:
         if _is_plain(opened, request):

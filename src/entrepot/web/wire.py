@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from entrepot.web.hot import Body, HotAnswers, Ready
+from entrepot.web.hot import Body, Hit, HotAnswers, Ready
 from entrepot.web.reply import accepts_gzip, matches
 from entrepot.web.sendfile import with_pathsend
 
@@ -87,23 +87,23 @@ class Wire(HttpToolsProtocol):
         if request is None:
             return False
         method, path, lines = request.groups()
-        ready = self.hot.find(path)
-        if ready is None:
+        hit = self.hot.find(path)
+        if hit is None:
             return False
         headers = _headers(lines)
         if headers is None:
             return False
-        self._write(_choose(ready, headers), headers.get(b"if-none-match"), is_head=method == b"HEAD")
+        self._write(hit, _choose(hit.ready, headers), headers.get(b"if-none-match"), is_head=method == b"HEAD")
         return True
 
-    def _write(self, body: Body, condition: bytes | None, *, is_head: bool) -> None:
+    def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> None:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
         if condition is not None and body.etag is not None and _matches(condition, body.etag):
             self.transport.write(b"%s%s\r\n" % (body.unchanged, own))
         elif is_head:
             self.transport.write(b"%s%s\r\n" % (body.head, own))
         else:
-            self.transport.writelines((b"%s%s\r\n" % (body.head, own), body.body))
+            self.transport.writelines((b"%s%s\r\n" % (body.head, own), hit.content(body)))
         self.server_state.total_requests += 1
         self._stay()
 
