@@ -9,6 +9,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from entrepot.core.errors import RepositoryNotFound
 from entrepot.core.model import FOREVER, Repository, RepositoryType, Subscription, TransactionId
+from entrepot.db.named import find_live
 from entrepot.db.schema import repositories, subscriptions, transactions
 
 
@@ -20,13 +21,7 @@ def add(connection: Connection, *, name: str, type_: RepositoryType, description
 
 def find(connection: Connection, name_or_id: str | int) -> Repository | None:
     """A live repository by its name, else by its id."""
-    live = select(repositories).where(repositories.c.deleted.is_(None))
-    text = str(name_or_id)
-    if "\0" in text:  # no name has it, and PostgreSQL takes no such value
-        return None
-    row = connection.execute(live.where(repositories.c.name == text)).mappings().one_or_none()
-    if row is None and text.isascii() and text.isdigit() and len(text) <= 18:
-        row = connection.execute(live.where(repositories.c.id == int(text))).mappings().one_or_none()
+    row = find_live(connection, select(repositories), repositories, name_or_id)
     return _repository(row) if row else None
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from entrepot.core.errors import SourceNotFound
 from entrepot.core.model import Source, SourceType
+from entrepot.db.named import find_live
 from entrepot.db.schema import mirrors, sources, transactions
 
 
@@ -42,13 +43,7 @@ def add(connection: Connection, *, name: str, type_: SourceType, now: datetime) 
 
 def find(connection: Connection, name_or_id: str | int) -> Source | None:
     """A live source by its name, else by its id."""
-    live = _QUERY.where(sources.c.deleted.is_(None))
-    text = str(name_or_id)
-    if "\0" in text:  # no name has it, and PostgreSQL takes no such value
-        return None
-    row = connection.execute(live.where(sources.c.name == text)).mappings().one_or_none()
-    if row is None and text.isascii() and text.isdigit() and len(text) <= 18:
-        row = connection.execute(live.where(sources.c.id == int(text))).mappings().one_or_none()
+    row = find_live(connection, _QUERY, sources, name_or_id)
     return _source(row) if row else None
 
 
