@@ -1,6 +1,6 @@
 """Write the lock files, or check without a network that they are in step with what they were made from.
 
-`write` (started by tools/setup lock) runs uv on pyproject.toml and tools/uv.in and notes in each lock's header a digest
+`write` (started by tools/setup lock) runs uv on pyproject.toml and tools/*.in and notes in each lock's header a digest
 of what it was made from; `check` computes the digests again. The locks hold names, versions and hashes: no address, no
 path of a machine.
 """
@@ -58,6 +58,8 @@ class Lock:
 
 LOCKS = (
     Lock("tools/uv.lock", "tools/uv.in"),
+    Lock("tools/clients.lock", "tools/clients.in"),
+    Lock("tools/clients-pdm.lock", "tools/clients-pdm.in"),
     Lock("requirements-dev.lock", "pyproject.toml", ("build", "dev")),
     Lock("requirements.lock", "pyproject.toml", ("build",), within="requirements-dev.lock"),
 )
