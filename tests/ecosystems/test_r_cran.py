@@ -49,7 +49,7 @@ def test_a_version_answers_at_both_paths(file: object, folder: str) -> None:
     """Whatever its status, as clients learn of its move to the archive late."""
     each = next(known for known in VIEW.files if known is file)
     tail = folder.format(each.file.package) + each.file.name
-    assert answer(tail) == SendFile(each, "application/gzip")
+    assert answer(tail) == SendFile(each, "application/gzip", package_type="source")
 
 
 def test_a_package_that_is_not_there() -> None:

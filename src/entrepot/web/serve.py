@@ -18,13 +18,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from entrepot.app import App
-from entrepot.core.answers import Answer, Ask, Document, MovedTo, SendFile
-from entrepot.core.errors import EntrepotError, FileNotListed, NotFound
-from entrepot.core.model import File, Listed
+from entrepot.core.answers import Answer, Ask, Document, Index, LargeDocument, MovedTo, SendFile, Unlearned
+from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, UpstreamUnavailable
+from entrepot.core.model import File, RepositoryType
 from entrepot.documents import Rendered
 from entrepot.flights import Flight
 from entrepot.operations import serving
@@ -55,8 +55,20 @@ LATEST_INDEX = "public, max-age=60"
 LATEST_FILE = "public, max-age=3600"
 FRONT_SERVERS_FILES = "/__files__/"
 """Where a front server that sends files itself finds the store's folder (`[server] send_files`)."""
+ROUNDS = 8
+"""How many things one request may have to wait for, one after the other: a project's page at each of several upstreams,
+a document of metadata."""
 _PIECE = 1024 * 1024
 _ODD = re.compile(r"[/\\\x00-\x1f]")
+
+
+class _Place(NamedTuple):
+    """Where a path leads: `/{repository}[/{snapshot}[/{tail}]]`, decoded. `tail` has no slash at its end."""
+
+    repo: str
+    snapshot: str | None
+    tail: str
+    is_folder: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,11 @@ class Serve:
         request = Request.of(scope)
         reply = Reply(request, receive, send)
         try:
-            await self._respond(request, reply)
+            if request.method in ("GET", "HEAD"):
+                await self._respond(request, reply)
+            else:
+                allowed = [(b"allow", b"GET, HEAD")]
+                await reply.text(405, "packages are read with GET and HEAD; see the API for writing\n", allowed)
         except EntrepotError as error:
             await reply.error(error)
         except Exception:
@@ -92,40 +108,46 @@ class Serve:
             await reply.text(500, f"an error of the server (request {id_}); its log has the details\n")
 
     async def _respond(self, request: Request, reply: Reply) -> None:
-        if request.method not in ("GET", "HEAD"):
-            await reply.text(
-                405, "packages are read with GET and HEAD; see the API for writing\n", [(b"allow", b"GET, HEAD")]
-            )
+        """Answer; where something isn't known yet, learn it (with all who wait for the same) and ask again."""
+        place = _split(request.path)
+        for _ in range(ROUNDS):
+            try:
+                await self._answer(place, request, reply)
+            except Unlearned as unlearned:
+                flight: Flight[Any] = await _in_thread(unlearned.learn)
+                await flight.result()
+            else:
+                return
+        raise UpstreamUnavailable("what upstream tells changes while it is read", hint="try again in a minute")
+
+    async def _answer(self, place: _Place, request: Request, reply: Reply) -> None:
+        """Raises Unlearned, before anything is sent."""
+        repo, snapshot, tail, _ = place
+        if snapshot is None or not tail:
+            opened = await _in_thread(serving.open_view, self._app, repo, snapshot or "latest")
+            about = _about(opened, snapshot or "latest")
+            await reply.text(200, about, [(b"cache-control", LATEST_INDEX.encode())])
             return
-        repo, snapshot, tail = _split(request.path)
-        if snapshot is None:
-            opened = await _in_thread(serving.open_view, self._app, repo, "latest")
-            await reply.text(200, _about(opened, "latest"), [(b"cache-control", LATEST_INDEX.encode())])
-            return
-        opened, answer, stored = await _in_thread(self._find, repo, snapshot, tail, request)
+        opened, answer, stored = await _in_thread(self._find, place, request)
         match answer:
-            case None:
-                await reply.text(200, _about(opened, snapshot), [(b"cache-control", LATEST_INDEX.encode())])
             case FileNotListed():
                 self._keep_missing(opened, answer, request)
                 await reply.error(answer)
             case Document():
                 await self._document(opened, answer, reply)
-            case SendFile(listed=listed, media_type=media_type):
-                await self._file(opened, listed, media_type, stored, reply)
+            case LargeDocument():
+                await self._document(opened, _joined(answer), reply)
+            case SendFile():
+                await self._file(opened, answer, stored, reply)
             case MovedTo(tail=elsewhere):
-                await reply.redirect(f"/{repo}/{snapshot}/{elsewhere}")
+                await reply.redirect(quote(f"/{repo}/{snapshot}/{elsewhere}"))
 
-    def _find(
-        self, repo: str, snapshot: str, tail: str, request: Request
-    ) -> tuple[OpenView, Answer | FileNotListed | None, _Stored | None]:
+    def _find(self, place: _Place, request: Request) -> tuple[OpenView, Answer | FileNotListed, _Stored | None]:
         """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
-        opened = serving.open_view(self._app, repo, snapshot)
-        if not tail:
-            return opened, None, None
-        ask = Ask(tail, request.headers.get("accept", ""), request.headers.get("user-agent", ""))
+        opened = serving.open_view(self._app, place.repo, place.snapshot or "latest")
+        accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         try:
-            answer = serving.answer(opened, ask)
+            answer = serving.answer(opened, Ask(place.tail, accept, agent, place.is_folder))
         except FileNotListed as error:
             return opened, error, None
         return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
@@ -150,7 +172,7 @@ class Serve:
         if rendered.incomplete:
             headers.append((b"x-entrepot-incomplete", str(rendered.incomplete).encode()))
         if document.compress:
-            headers.append((b"vary", b"accept-encoding"))
+            headers.append((b"vary", b"accept, accept-encoding" if document.varies else b"accept-encoding"))
         self._keep_document(opened, document, rendered, headers, reply.request)
         body, etag = _variant(rendered, reply.request)
         if body is not rendered.body:
@@ -167,16 +189,15 @@ class Serve:
             making.add_done_callback(lambda _: self._rendering.pop(key, None))
         return await asyncio.shield(making)
 
-    async def _file(
-        self, opened: OpenView, listed: Listed, media_type: str, stored: _Stored | None, reply: Reply
-    ) -> None:
-        file = listed.file
+    async def _file(self, opened: OpenView, answer: SendFile, stored: _Stored | None, reply: Reply) -> None:
+        file = answer.listed.file
         headers: Headers = [
-            (b"content-type", media_type.encode()),
+            (b"content-type", answer.media_type.encode()),
             (b"cache-control", (FIXED if opened.is_fixed else LATEST_FILE).encode()),
             (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
-            (b"x-package-type", b"source"),
         ]
+        if answer.package_type is not None:
+            headers.append((b"x-package-type", answer.package_type.encode()))
         modified = http_date(file.published) if file.published else None
         if modified:
             headers.append((b"last-modified", modified))
@@ -188,7 +209,7 @@ class Serve:
         elif reply.request.method == "HEAD" and file.size is not None:
             await reply.entity(headers, etag, file.size, pieces(b""))
         else:
-            flight = await _in_thread(serving.fetch, self._app, listed)
+            flight = await _in_thread(serving.fetch, self._app, answer.listed)
             await flight.started()
             if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
                 await flight.result()
@@ -238,34 +259,46 @@ class Serve:
 
 
 def _is_plain(opened: OpenView, request: Request) -> bool:
-    """Whether the path alone decides the answer."""
-    return not request.has_query and serving.answers_by_path(opened)
+    """Whether the path alone decides the answer, for as long as the catalogue stays as it is."""
+    return not request.has_query and serving.chooser(opened) is None and opened.view.expires is None
 
 
 def _path(request: Request) -> bytes:
     return request.path.encode("latin-1")
 
 
-def _split(path: str) -> tuple[str, str | None, str]:
-    """`/{repository}[/{snapshot}[/{tail}]]`; the tail may be empty. Raises FileNotListed for what no client asks.
+def _split(path: str) -> _Place:
+    """Where a path leads. Raises FileNotListed for what no client asks.
 
     Decoded after it was split: an encoded slash never becomes a path's.
     """
     parts = [unquote(part, errors="replace") for part in path.removeprefix("/").split("/")]
-    if parts[-1] == "":
+    is_folder = parts[-1] == ""
+    if is_folder:
         parts.pop()
     if not parts or any(part in ("", ".", "..") or _ODD.search(part) for part in parts):
         raise FileNotListed("there is nothing at this path")
-    return parts[0], (parts[1] if len(parts) > 1 else None), "/".join(parts[2:])
+    return _Place(parts[0], parts[1] if len(parts) > 1 else None, "/".join(parts[2:]), is_folder)
+
+
+def _joined(large: LargeDocument) -> Document:
+    def render() -> Index:
+        return Index(b"".join(large.pieces()))
+
+    return Document(large.key, large.media_type, render, compress=True, varies=large.varies)
 
 
 def _about(opened: OpenView, snapshot: str) -> str:
     """A page for those who open a repository's URL in a browser, and for renv, which looks for Nexus in it."""
     repository = opened.repository
+    url = f"<this address>/{repository.name}/{snapshot}"
+    use = f'In R: options(repos = c({repository.name} = "{url}"))'
+    if repository.type is RepositoryType.PYTHON:
+        use = f"With pip: pip install --index-url {url}/simple/ ..."
     return (
         f"Entrepot: repository {repository.name} ({repository.type.value}) at {snapshot}.\n"
         f"{repository.description}\n"
-        f'In R: options(repos = c({repository.name} = "<this address>/{repository.name}/{snapshot}"))\n'
+        f"{use}\n"
     )
 
 

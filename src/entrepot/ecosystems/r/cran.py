@@ -38,7 +38,7 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
         case paths.CurrentIndex():
             return Document("Meta/current.rds", _RDS, lambda: _file_list(view, FileStatus.CURRENT, render_current))
         case paths.SourceFile() as asked:
-            return SendFile(_find(asked, view.of_package(asked.package)), _GZIP)
+            return SendFile(_find(asked, view.of_package(asked.package)), _GZIP, package_type="source")
         case None:
             raise FileNotListed(
                 f"an R repository has nothing at {ask.tail[:200]!r}",
