@@ -1,0 +1,1 @@
+"""The dialect of Python package indexes (PyPA specifications: Simple repository API, core metadata, file names)."""
