@@ -14,18 +14,27 @@ _ZEROS = bytes(_BLOCK)
 _PIECE = 1 << 18
 _LONGEST_EXTENSION = 1 << 20
 _FILES = (b"0", b"\0", b"7")
+_HARD_LINK, _SYMBOLIC_LINK = b"1", b"2"
 _FOLDER = b"5"
 _GNU_NAME, _GNU_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
-_WHAT = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a named pipe"}
+_WHAT = {
+    _HARD_LINK: "a hard link",
+    _SYMBOLIC_LINK: "a symbolic link",
+    b"3": "a device",
+    b"4": "a device",
+    b"6": "a named pipe",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member: its path as it stands (a folder's ends with a slash), its type flag, the size that it says it has."""
+    """One member: its path as it stands (a folder's ends with a slash), its type flag, the size that it says it has,
+    and what it leads to if it is a link."""
 
     path: str
     type: bytes
     size: int
+    link: str
 
     @property
     def is_file(self) -> bool:
@@ -34,6 +43,14 @@ class Entry:
     @property
     def is_folder(self) -> bool:
         return self.type == _FOLDER
+
+    @property
+    def is_hard_link(self) -> bool:
+        return self.type == _HARD_LINK
+
+    @property
+    def is_link(self) -> bool:
+        return self.type in (_HARD_LINK, _SYMBOLIC_LINK)
 
     @property
     def what(self) -> str:
@@ -109,13 +126,15 @@ class Tar:
         return data
 
     def _extension(self, header: tarfile.TarInfo) -> dict[str, str]:
-        """What a header that only says something of the next entry says: "path", "size", both or neither."""
+        """What a header that only says something of the next entry says: "path", "linkpath", "size" or none of them."""
         if header.size > _LONGEST_EXTENSION:
             raise InvalidArchive("the tar archive has an extended header of absurd size")
         data = self.content()
         self._skip()
         if header.type == _GNU_NAME:
             return {"path": _decode(data.rstrip(b"\0"))}
+        if header.type == _GNU_LINK:
+            return {"linkpath": _decode(data.rstrip(b"\0"))}
         if header.type == _PAX:
             return _pax(data)
         if header.type == _PAX_GLOBAL and not {"path", "size", "linkpath"}.isdisjoint(_pax(data)):
@@ -157,7 +176,7 @@ def _entry(header: tarfile.TarInfo, extensions: dict[str, str]) -> Entry:
         type_ = _FOLDER
     if type_ == _FOLDER:
         path = path if path.endswith("/") else path + "/"
-    return Entry(path, type_, size)
+    return Entry(path, type_, size, extensions.get("linkpath", header.linkname))
 
 
 def _pax(data: bytes) -> dict[str, str]:
