@@ -15,7 +15,7 @@ from entrepot.db.listings import Key
 from entrepot.documents import Documents
 from entrepot.fetch import Fetch
 from entrepot.flights import Flights
-from entrepot.recent import Recent
+from entrepot.recent import Recent, Waits
 from entrepot.settings import Settings, describe
 from entrepot.storage import Storage
 
@@ -34,7 +34,9 @@ def system_clock() -> datetime:
 class App:
     """What every operation works with.
 
-    `listings` are of whole snapshots, each in an order that was asked for; `clock` tells the time in UTC.
+    `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
+    what need not be asked of an upstream again for a while. `listings` are of whole snapshots, each in an order that
+    was asked for; `clock` tells the time in UTC.
     """
 
     settings: Settings
@@ -42,6 +44,8 @@ class App:
     storage: Storage
     fetch: Fetch
     flights: Flights
+    pages: Flights
+    waits: Waits
     documents: Documents
     listings: Recent[list[Key]]
     clock: Clock
@@ -55,6 +59,7 @@ class App:
         return (self.clock() - GRACE).date()
 
     def close(self) -> None:
+        self.pages.close()
         self.flights.close()
         self.fetch.close()
         self.db.close()
@@ -86,6 +91,8 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             storage=Storage.open(settings.storage_url),
             fetch=Fetch(),
             flights=Flights(data_dir / "tmp"),
+            pages=Flights(data_dir / "tmp"),
+            waits=Waits(),
             documents=Documents(data_dir / "cache" / "indexes", version=__version__),
             listings=Recent(4),
             clock=clock,

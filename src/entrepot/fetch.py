@@ -8,7 +8,9 @@ content, is what an index's hash speaks of. No message contains the user name, p
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,10 +18,19 @@ from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 from entrepot import __version__
-from entrepot.core.errors import HashMismatch, UpstreamLacksFile
+from entrepot.core.errors import (
+    HashMismatch,
+    UpstreamInvalid,
+    UpstreamLacksFile,
+    UpstreamLacksParts,
+    UpstreamUnavailable,
+)
 from entrepot.core.urls import shown
 from entrepot.heads import Head
-from entrepot.transport import GONE, Deadline, Transport
+from entrepot.transport import GONE, Deadline, Transport, without_login
+
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_PIECE = 1024 * 1024
 
 
 class Into(Protocol):
@@ -30,12 +41,25 @@ class Into(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A document. `body` is None if and only if `not_modified`; the validators are as upstream wrote them."""
+    """A document. `body` is None if and only if `not_modified`; the validators are as upstream wrote them.
+
+    `url` is where it came from in the end, `serial` what an index of Python packages counts its changes by.
+    """
 
     body: bytes | None
     etag: str | None
     last_modified: str | None
     not_modified: bool
+    url: str = ""
+    serial: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The bytes of a file that were asked for, and how many the whole file has."""
+
+    body: bytes
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +102,31 @@ class Fetch:
             backoff=backoff,
         )
 
-    def get(self, url: str, *, etag: str | None = None, last_modified: str | None = None, limit: int) -> Fetched | None:
+    def get(
+        self,
+        url: str,
+        *,
+        etag: str | None = None,
+        last_modified: str | None = None,
+        limit: int,
+        accept: str | None = None,
+        into: Into | None = None,
+    ) -> Fetched | None:
         """The document at `url`, at most `limit` bytes; None if upstream says that there is none (404, 410).
 
-        `etag` and `last_modified` are those of the copy at hand: an unchanged document comes without its body.
+        Args:
+            etag, last_modified: those of the copy at hand; an unchanged document comes without its body.
+            accept: the media types that are taken (RFC 9110, 12.5.1); such a document may come compressed, and is
+                unpacked.
+            into: where the body goes, which then is empty in the answer. Nothing is retried once bytes were written.
 
         Raises:
             UpstreamUnavailable: no answer, a server's error, or a body that was cut short; `retries` did not help.
             UpstreamInvalid: another status, too many redirects or one to another scheme, larger than `limit`.
         """
         wanted = {"If-None-Match": etag, "If-Modified-Since": last_modified}
+        if accept is not None:
+            wanted |= {"Accept": accept, "Accept-Encoding": "gzip"}
         headers = {name: value for name, value in wanted.items() if value}
         deadline = Deadline.of(self._deadline)
 
@@ -96,9 +135,43 @@ class Fetch:
                 if answer.status in GONE:
                     return None
                 unchanged = answer.status == 304
-                body = None if unchanged else b"".join(self._transport.pieces(answer, limit=limit, deadline=deadline))
+                body = None
+                if not unchanged:
+                    pieces = self._transport.pieces(answer, limit=limit, deadline=deadline)
+                    if accept is not None and answer.headers.get("Content-Encoding", "").lower() == "gzip":
+                        pieces = _unpacked(pieces, url, limit)
+                    body = b"".join(pieces) if into is None else _written(pieces, into, url)
                 tag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
-                return Fetched(body, tag or (etag if unchanged else None), modified, unchanged)
+                tag = tag or (etag if unchanged else None)
+                return Fetched(body, tag, modified, unchanged, without_login(answer.url), _serial(answer.headers))
+
+        return self._transport.retrying(attempt, deadline)
+
+    def part(self, url: str, start: int, end: int | None) -> Part:
+        """The bytes [start, end) of the file at `url`; with a negative `start` and no `end` its last bytes.
+
+        Raises:
+            UpstreamLacksFile: upstream says that there is no such file.
+            UpstreamLacksParts: upstream gives no parts of files.
+            UpstreamInvalid: it gave another part.
+            UpstreamUnavailable: as `get`.
+        """
+        asked = f"bytes={start}-{end - 1}" if end is not None else f"bytes={start}"
+        deadline = Deadline.of(self._deadline)
+
+        def attempt() -> Part:
+            with closing(self._transport.open(url, {"Range": asked})) as answer:
+                if answer.status in GONE:
+                    raise UpstreamLacksFile(f"the upstream {shown(url)} answered {answer.status}", url=shown(url))
+                told = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+                if answer.status != 206 or told is None:
+                    raise UpstreamLacksParts(f"the upstream {shown(url)} gives no parts of files")
+                first, last, size = map(int, told.groups())
+                body = b"".join(self._transport.pieces(answer, limit=last - first + 1, deadline=deadline))
+                expected = (start, min(end, size)) if end is not None else (max(0, size + start), size)
+                if (first, last + 1) != expected or len(body) != last + 1 - first:
+                    raise UpstreamInvalid(f"the upstream {shown(url)} sent another part than the one asked for")
+                return Part(body, size)
 
         return self._transport.retrying(attempt, deadline)
 
@@ -159,6 +232,45 @@ class Fetch:
     def close(self) -> None:
         """Close idle connections."""
         self._transport.close()
+
+
+def _unpacked(pieces: Iterable[bytes], url: str, limit: int) -> Iterator[bytes]:
+    """A gzip body as it was before, at most `limit` bytes."""
+    unpacker, got = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), 0
+    try:
+        for packed in pieces:
+            rest = packed
+            while rest:
+                piece = unpacker.decompress(rest, _PIECE)
+                rest = unpacker.unconsumed_tail
+                got += len(piece)
+                if got > limit:
+                    raise UpstreamInvalid(f"{shown(url)} is larger than {limit} bytes")
+                yield piece
+        yield unpacker.flush()
+    except zlib.error as error:
+        raise UpstreamInvalid(f"what {shown(url)} sent as gzip can't be unpacked") from error
+    if not unpacker.eof:
+        raise UpstreamInvalid(f"what {shown(url)} sent as gzip ends early")
+
+
+def _written(pieces: Iterable[bytes], into: Into, url: str) -> bytes:
+    """Nothing, after all was written; what then goes wrong can't be tried again."""
+    began = False
+    try:
+        for piece in pieces:
+            began = True
+            into.write(piece)
+    except UpstreamUnavailable as error:
+        if not began:
+            raise
+        raise UpstreamInvalid(f"{shown(url)} was cut short: {error}") from error
+    return b""
+
+
+def _serial(headers: Mapping[str, str]) -> int | None:
+    told = headers.get("X-PyPI-Last-Serial", "")
+    return int(told) if told.isdecimal() and len(told) < 19 else None
 
 
 def _same(url: str, what: str, expected: object, found: object) -> None:

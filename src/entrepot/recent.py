@@ -1,4 +1,4 @@
-"""Results that are likely to be asked for again soon: the few of the last requests, kept in memory."""
+"""What the last requests found, kept in memory: results likely to be asked for again, and what need not be tried."""
 
 from __future__ import annotations
 
@@ -31,3 +31,28 @@ class Recent(Generic[V]):
             while len(self._values) > self._size:
                 self._values.popitem(last=False)
         return made
+
+
+class Waits:
+    """Until when something need not be tried again; the `size` newest are remembered."""
+
+    def __init__(self, size: int = 20_000) -> None:
+        self._size = size
+        self._until: OrderedDict[Hashable, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def until(self, key: Hashable, now: float) -> float | None:
+        """The time up to which to wait, if that is after `now`."""
+        until = self._until.get(key)
+        return until if until is not None and until > now else None
+
+    def put(self, key: Hashable, until: float) -> None:
+        with self._lock:
+            self._until[key] = until
+            self._until.move_to_end(key)
+            while len(self._until) > self._size:
+                self._until.popitem(last=False)
+
+    def clear(self, key: Hashable) -> None:
+        with self._lock:
+            self._until.pop(key, None)

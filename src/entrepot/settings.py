@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -28,6 +29,15 @@ OTHER_VARIABLES = frozenset({"ENTREPOT_ADDRESS", "ENTREPOT_TOKEN", "ENTREPOT_CON
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _cron(value: str) -> str:
+    if value.strip():
+        try:
+            CronSim(value, _EPOCH)
+        except CronSimError as error:
+            raise ValueError(f"a cron expression of five fields, or empty ({error})") from error
+    return value.strip()
 
 
 class Server(_Section):
@@ -104,12 +114,44 @@ class Cran(_Section):
     @field_validator("sync_schedule")
     @classmethod
     def _schedule(cls, value: str) -> str:
-        if value.strip():
-            try:
-                CronSim(value, _EPOCH)
-            except CronSimError as error:
-                raise ValueError(f"a cron expression of five fields, or empty ({error})") from error
-        return value.strip()
+        return _cron(value)
+
+
+class Pypi(_Section):
+    """`[pypi]`: the predefined source `pypi`."""
+
+    upstream: str = Field(
+        default="", description="URL of an index with a Simple API (.../simple/); empty: the Python Package Index"
+    )
+    refresh: float = Field(default=600, ge=1, description="seconds after which a project is asked for again")
+    sync_schedule: str = Field(
+        default="17 */6 * * *", description="cron expression in UTC for the list of all names; empty: by hand alone"
+    )
+    metadata_rate: float = Field(
+        default=20,
+        ge=0,
+        le=1000,
+        description="most requests a second that read metadata out of wheels, where upstream offers none; 0: none",
+    )
+
+    @field_validator("upstream")
+    @classmethod
+    def _upstream(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.path[:1] == "/")):
+            raise ValueError("the URL of a Simple API: http://, https:// or file:///, or empty")
+        return value.rstrip("/")
+
+    @field_validator("sync_schedule")
+    @classmethod
+    def _schedule(cls, value: str) -> str:
+        return _cron(value)
+
+
+class Python(_Section):
+    """`[python]`: Python packages of one's own."""
+
+    max_upload: int = Field(default=1024**3, gt=0, description="largest file that is uploaded by a client, bytes")
 
 
 class Local(_Section):
@@ -122,8 +164,9 @@ class Repos(_Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 
     cran: str = Field(default="cran", description="an R repository of all of CRAN")
+    pypi: str = Field(default="pypi", description="a Python repository of all of the Python Package Index")
 
-    @field_validator("cran")
+    @field_validator("cran", "pypi")
     @classmethod
     def _name(cls, value: str) -> str:
         if value:
@@ -141,6 +184,8 @@ class Settings(_Section):
     database: DatabaseSection = DatabaseSection()
     storage: StorageSection = StorageSection()
     cran: Cran = Cran()
+    pypi: Pypi = Pypi()
+    python: Python = Python()
     local: Local = Local()
     repos: Repos = Repos()
     file: Path | None = Field(default=None, exclude=True)
@@ -150,8 +195,21 @@ class Settings(_Section):
         return self.database.url or f"sqlite:///{quote(str(self.server.data_dir / 'entrepot.db'))}"
 
     @property
+    def pypi_upstream(self) -> str:
+        """The Simple API of `[pypi] upstream`, without a slash at its end; takes a second the first time."""
+        return self.pypi.upstream or _public_index()
+
+    @property
     def storage_url(self) -> str:
         return self.storage.url or (self.server.data_dir / "files").as_uri()
+
+
+@cache
+def _public_index() -> str:
+    # Here, because loading this library takes longer than the command line's whole start.
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT.rstrip("/")
 
 
 def load_settings(config: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
@@ -187,6 +245,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     values["database"]["url"] = shown(settings.database_url)
     values["storage"]["url"] = shown(settings.storage_url)
     values["cran"]["upstream"] = shown(settings.cran.upstream)
+    values["pypi"]["upstream"] = shown(settings.pypi.upstream)
     return values
 
 

@@ -123,7 +123,7 @@ class Transport:
         with _translated(url, self._patience):
             response = self._manager(parts.scheme, parts.netloc.rpartition("@")[2]).request(
                 "GET",
-                _without_login(url),
+                without_login(url),
                 headers=sent,
                 timeout=self._timeout,
                 redirect=False,
@@ -153,7 +153,7 @@ class Transport:
         headers = urllib3.make_headers(proxy_basic_auth=login)
         try:
             return urllib3.ProxyManager(
-                _without_login(url), num_pools=32, maxsize=16, ssl_context=self._tls, proxy_headers=headers
+                without_login(url), num_pools=32, maxsize=16, ssl_context=self._tls, proxy_headers=headers
             )
         except trouble.ProxySchemeUnknown as error:
             hint = "set HTTP_PROXY and HTTPS_PROXY to an http or https URL"
@@ -238,7 +238,7 @@ def _next_url(url: str, location: str | None) -> str:
     if not location:
         raise UpstreamInvalid(f"the upstream {shown(url)} redirects to nowhere")
     try:
-        old, new = urlsplit(url), urlsplit(urljoin(_without_login(url), location))
+        old, new = urlsplit(url), urlsplit(urljoin(without_login(url), location))
     except ValueError as error:
         raise UpstreamInvalid(f"the upstream {shown(url)} redirects to something that is no URL") from error
     if new.scheme not in {"http", "https"}:
@@ -293,6 +293,6 @@ def _too_large(upstream: str, limit: int) -> UpstreamInvalid:
     return UpstreamInvalid(f"the upstream {upstream} sends more than {limit} bytes", limit=limit)
 
 
-def _without_login(url: str) -> str:
+def without_login(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

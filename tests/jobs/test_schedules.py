@@ -45,8 +45,9 @@ def due(app: App) -> bool:
 
 def next_sync(app: App) -> datetime | None:
     with app.db.read() as connection:
-        (state,) = db_sources.mirror_states(connection)
-    return syncing.next_sync(app, state)
+        cran = db_sources.get(connection, "cran")
+        (state,) = db_sources.mirror_states(connection, [cran.id])
+    return syncing.next_sync(app, cran, state)
 
 
 def begun(app: App) -> Job:
@@ -152,8 +153,8 @@ def test_a_cancelled_sync_is_no_failure(nightly: App) -> None:
             raise Cancelled("enough")
 
     with nightly.db.read() as connection:
-        (before,) = db_sources.mirror_states(connection)
+        before, *_ = db_sources.mirror_states(connection)
     with pytest.raises(Cancelled):
         syncing.sync(nightly, before.source_id, force=False, report=report)
     with nightly.db.read() as connection:
-        assert db_sources.mirror_states(connection) == [before]
+        assert db_sources.mirror_states(connection)[0] == before

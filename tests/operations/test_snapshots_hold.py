@@ -31,6 +31,7 @@ from entrepot.core.errors import (
 from entrepot.core.model import FileStatus, Listed, SourceType
 from entrepot.core.snapshots import Cut, parse_snapshot, resolve
 from entrepot.db import repositories as db_repositories
+from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import packages as r_packages
 from entrepot.operations import repositories, serving
@@ -178,7 +179,9 @@ class World:
         now: dict[str, Shown] = {}
         for text, cuts in self.fixed().items():
             if cuts not in shown:
-                shown[cuts] = Shown.of(DatabaseView(self.app, cuts))
+                with self.app.db.read() as connection:
+                    sources = db_sources.by_ids(connection, [cut.source_id for cut in cuts])
+                shown[cuts] = Shown.of(DatabaseView(self.app, cuts, sources))
             now[text] = shown[cuts]
         for text, before in self.seen.items():
             assert text in now, f"{text} can't be used any more"

@@ -23,7 +23,8 @@ from entrepot.db import sources as db_sources
 from entrepot.fetch import Fetch
 from entrepot.operations import describing, sources
 from entrepot.sources import describe
-from entrepot.sources.describe import Described, Pace
+from entrepot.sources.describe import Described
+from entrepot.sources.readers import Pace
 from tests.support.archives import file_entry, folder_entry, make_description, make_source_package, pack
 from tests.support.fake_cran import FakeCran
 from tests.support.server import Clock, Live, eventually, sync

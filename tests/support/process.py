@@ -31,6 +31,8 @@ def entrepot(settings: Settings, *arguments: str, stderr: int = subprocess.DEVNU
         "ENTREPOT_STORAGE__URL": settings.storage_url,
         "ENTREPOT_CRAN__UPSTREAM": settings.cran.upstream,
         "ENTREPOT_CRAN__SYNC_SCHEDULE": "",
+        "ENTREPOT_PYPI__UPSTREAM": settings.pypi.upstream,
+        "ENTREPOT_PYPI__SYNC_SCHEDULE": "",
     }
     program = [sys.executable, "-c", "from entrepot.cli.main import main; main()", *arguments]
     return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=stderr)

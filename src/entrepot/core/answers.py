@@ -2,24 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from entrepot.core.model import Brief, FileStatus, Listed, PackageName
+from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A request below `/{repository}/{snapshot}/`: the decoded tail of the path and the facts that matter."""
+    """A request below `/{repository}/{snapshot}/`: the decoded tail of the path and the facts that matter.
+
+    `tail` has no slash at its end; `is_folder` says whether the path had one.
+    """
 
     tail: str
     accept: str = ""
     user_agent: str = ""
+    is_folder: bool = False
+
+
+class About(NamedTuple):
+    """What is told of a package besides its files.
+
+    `name` is as its authors write it. `status` and `reason` are those of PEP 792, `tracks` and `alternates` those of
+    PEP 708. They are of now: a snapshot of a past time has none of them.
+    """
+
+    name: str
+    status: str = "active"
+    reason: str | None = None
+    tracks: tuple[str, ...] = ()
+    alternates: tuple[str, ...] = ()
+
+
+class Unlearned(Exception):
+    """What a view was asked for is not known yet and can be learnt: `learn()` starts that, or joins who does.
+
+    It returns a flight (`entrepot.flights`); when that has ended, the view can be asked again.
+    """
+
+    def __init__(self, learn: Callable[[], Any]) -> None:
+        super().__init__("not known yet")
+        self.learn = learn
 
 
 class View(Protocol):
-    """A repository at a snapshot, already composed: each package comes from the first source that has its name."""
+    """A repository at a snapshot, already composed: each package comes from the first source that has its name.
+
+    Each method may raise `Unlearned`.
+    """
 
     def current(self) -> Sequence[Listed]:
         """All current files, ordered by package name in C locale order."""
@@ -30,34 +62,60 @@ class View(Protocol):
     def of_package(self, package: PackageName) -> list[Listed]:
         """All visible files of one package, current and archived; empty if the view lacks the package."""
 
+    def names(self) -> Iterable[PackageName]:
+        """The names of all packages, ordered, each once; there may be a million."""
+
+    def about(self, package: PackageName) -> About | None:
+        """What its source tells of a package now; None for a past snapshot, and where nothing is told."""
+
+    def metadata_hashes(self, files: Sequence[File]) -> Mapping[int, Sha256]:
+        """File id -> SHA-256 of its metadata document, of those files whose document was read out of them later."""
+
+    def metadata(self, file: File) -> bytes:
+        """A metadata document (Python: core metadata), which is itself a file of the store. Raises Unlearned."""
+
 
 class Index(NamedTuple):
     """The bytes of an index, and how many of its entries lack facts that may still be learnt."""
 
     body: bytes
-    incomplete: int
+    incomplete: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """An index that can be rendered.
 
-    `key` names it within the view (and so in the cache); `compress` says whether a compressed twin is worth keeping
-    (not for bodies that are compressed already).
+    `key` names it within the view (and so in the cache), or, if `is_own_key`, names all that it shows by itself;
+    `compress` says whether compressed twins are worth keeping (not for bodies that are compressed already); `varies`
+    whether the client's Accept chose it.
     """
 
     key: str
     media_type: str
     render: Callable[[], Index]
     compress: bool = False
+    is_own_key: bool = False
+    varies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LargeDocument:
+    """A list of all names, too large to be held in memory; `pieces` are its bytes in order. The rest as in `Document`."""
+
+    key: str
+    media_type: str
+    pieces: Callable[[], Iterable[bytes]]
+    varies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SendFile:
-    """One listed file, byte for byte as it came."""
+    """One listed file, byte for byte as it came; `package_type` is told of R's packages alone."""
 
     listed: Listed
     media_type: str
+    package_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +125,4 @@ class MovedTo:
     tail: str
 
 
-Answer = Document | SendFile | MovedTo
+Answer = Document | LargeDocument | SendFile | MovedTo

@@ -203,6 +203,12 @@ class HashMismatch(UpstreamInvalid):
     code = "hash-mismatch"
 
 
+class UpstreamLacksParts(UpstreamInvalid):
+    """The upstream gives files as a whole only."""
+
+    code = "upstream-lacks-parts"
+
+
 class UpstreamLacksFile(UpstreamInvalid):
     """A listed file that the upstream says it does not have."""
 

@@ -59,6 +59,10 @@ SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
 """Which sources a repository of a type may subscribe to."""
 
 
+READ_BY_PROJECT = frozenset({SourceType.PYPI})
+"""Mirrors that read of their upstream what is asked for, and know each file's own time: their past is told by times."""
+
+
 class FileStatus(StrEnum):
     CURRENT = "current"
     ARCHIVED = "archived"
@@ -74,6 +78,10 @@ class Source:
     created: datetime
     is_mirror: bool
     synced_from: datetime | None = None
+
+    @property
+    def is_read_by_project(self) -> bool:
+        return self.type in READ_BY_PROJECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Protocol
 
@@ -23,6 +23,8 @@ from entrepot.core.model import FOREVER, Source, Subscription, TransactionId
 ONE_DAY = timedelta(days=1)
 NOTHING = TransactionId(0)
 """The cut of a source before its first transaction."""
+EARLIEST = date(2000, 1, 1)
+"""The first day of sources that are read by the project; no index of Python packages is older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,20 @@ Snapshot = Latest | AsOfTransaction | AsOfDay
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A source after its transaction `upto`: the rows with since <= upto < until are visible."""
+    """A source after its transaction `upto`: the rows with since <= upto < until are visible.
+
+    Of a source that is read by the project, a past snapshot is what was there at the time `at` (seconds since 1970):
+    the rows with begins <= at < ends, whenever they were read. `upto` says then what else was known.
+    """
 
     source_id: int
     upto: TransactionId
+    at: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the source has nothing by then."""
+        return not self.upto and self.at is None
 
 
 class History(Protocol):
@@ -76,6 +88,8 @@ class History(Protocol):
         """The last transaction of a source with a day not after `day`; 0 if there is none."""
 
     def day_of(self, transaction: TransactionId) -> date: ...
+
+    def time_of(self, transaction: TransactionId) -> datetime: ...
 
 
 def parse_snapshot(text: str) -> Snapshot:
@@ -145,7 +159,8 @@ def _check_reach(
 def closed_through(source: Source, *, today: date) -> date | None:
     """The newest closed day of a source; None for a mirror that was never synced."""
     yesterday = today - ONE_DAY
-    if not source.is_mirror:
+    if not source.is_mirror or source.is_read_by_project:
+        # What is read by the project is closed project by project (`core.pages`).
         return yesterday
     return min(yesterday, source.synced_from.date() - ONE_DAY) if source.synced_from else None
 
@@ -153,7 +168,7 @@ def closed_through(source: Source, *, today: date) -> date | None:
 def servable_days(subscriptions: Sequence[Subscription], history: History, *, today: date) -> tuple[date, date] | None:
     """The first and the newest day that a repository can be used as of, both inclusive; None if there is none."""
     newest = _newest_day(subscriptions, history, today)
-    firsts = [first[1] for sub in subscriptions if (first := history.first_of(sub.source_id)) is not None]
+    firsts = [first for sub in subscriptions if (first := _first_day(history, sub.source_id)) is not None]
     return (min(firsts), newest) if newest is not None and firsts and min(firsts) <= newest else None
 
 
@@ -178,8 +193,16 @@ def _closed_before(until: date, in_force: Sequence[Subscription], history: Histo
         if closed is None:
             return None
         newest = min(newest, closed)
-    firsts = (history.first_of(s.source_id) for s in in_force)
-    return newest if any(first is not None and first[1] <= newest for first in firsts) else None
+    firsts = (_first_day(history, s.source_id) for s in in_force)
+    return newest if any(first is not None and first <= newest for first in firsts) else None
+
+
+def _first_day(history: History, source_id: int) -> date | None:
+    """The first day on which a source may have something."""
+    if history.source(source_id).is_read_by_project:
+        return EARLIEST
+    first = history.first_of(source_id)
+    return first[1] if first is not None else None
 
 
 def _resolve_transaction(
@@ -195,7 +218,7 @@ def _resolve_transaction(
         )
     starts = _starts(subscriptions)
     if starts and wanted >= starts[0]:
-        return _cuts_upto(_in_force(subscriptions, wanted), wanted, history)
+        return _cuts_upto(_in_force(subscriptions, wanted), wanted, history, at=wanted)
 
     def answered(first: tuple[TransactionId, date], _: TransactionId) -> bool:
         return first[0] <= wanted
@@ -207,7 +230,7 @@ def _resolve_transaction(
             hint=f"its first transaction is {starts[0]}" if starts else "it has no subscriptions yet",
             transaction=wanted,
         )
-    return _cuts_upto(in_force, wanted, history)
+    return _cuts_upto(in_force, wanted, history, at=wanted)
 
 
 def _resolve_day(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> tuple[Cut, ...]:
@@ -218,8 +241,10 @@ def _resolve_day(day: date, subscriptions: Sequence[Subscription], history: Hist
         closed = closed_through(history.source(subscription.source_id), today=today)
         if closed is None or day > closed:
             raise _outside(day, subscriptions, history, today)
-    cuts = tuple(Cut(s.source_id, history.last_by_day(s.source_id, day)) for s in in_force)
-    if day >= today or not any(cut.upto for cut in cuts):
+    end = end_of(day)
+    sources = [history.source(s.source_id) for s in in_force]
+    cuts = tuple(cut_of(source, history.last_by_day(source.id, day), end) for source in sources)
+    if day >= today or all(cut.is_empty for cut in cuts):
         raise _outside(day, subscriptions, history, today)
     return cuts
 
@@ -232,18 +257,25 @@ def _in_force_on(day: date, subscriptions: Sequence[Subscription], history: Hist
     def answered(first: tuple[TransactionId, date], until: TransactionId) -> bool:
         return first[1] <= day and first[0] < until
 
-    return _first_answering(subscriptions, history, answered)
+    return _first_answering(subscriptions, history, answered, any_time=True)
 
 
 def _first_answering(
     subscriptions: Sequence[Subscription],
     history: History,
     answered: Callable[[tuple[TransactionId, date], TransactionId], bool],
+    *,
+    any_time: bool = False,
 ) -> tuple[Subscription, ...] | None:
-    """The first subscriptions of which some source answers, by its first transaction and the end of their force."""
+    """The first subscriptions of which some source answers, by its first transaction and the end of their force.
+
+    `any_time`: a source that is read by the project answers whenever its first transaction was.
+    """
     starts = _starts(subscriptions)
     for at, until in pairwise([*starts, FOREVER]):
         in_force = _in_force(subscriptions, at)
+        if any_time and any(history.source(s.source_id).is_read_by_project for s in in_force):
+            return in_force
         firsts = (history.first_of(s.source_id) for s in in_force)
         if any(first is not None and answered(first, until) for first in firsts):
             return in_force
@@ -256,7 +288,9 @@ def _outside(day: date, subscriptions: Sequence[Subscription], history: History,
         unsynced = [
             source.name
             for s in _in_force(subscriptions, _last(subscriptions))
-            if (source := history.source(s.source_id)).is_mirror and source.synced_from is None
+            if (source := history.source(s.source_id)).is_mirror
+            and not source.is_read_by_project
+            and source.synced_from is None
         ]
         if unsynced:
             return NeverSynced(
@@ -297,5 +331,29 @@ def _in_force(subscriptions: Sequence[Subscription], at: TransactionId) -> tuple
     return tuple(sorted((s for s in subscriptions if s.since <= at < s.until), key=lambda s: s.position))
 
 
-def _cuts_upto(in_force: Sequence[Subscription], upto: TransactionId, history: History) -> tuple[Cut, ...]:
-    return tuple(Cut(s.source_id, history.last_upto(s.source_id, upto)) for s in in_force)
+def _cuts_upto(
+    in_force: Sequence[Subscription], upto: TransactionId, history: History, *, at: TransactionId | None = None
+) -> tuple[Cut, ...]:
+    """The cuts after `upto`; `at` is the same transaction where that is a past one."""
+    sources = [history.source(s.source_id) for s in in_force]
+    time = time_of(history, at) if at is not None and any(s.is_read_by_project for s in sources) else None
+    return tuple(cut_of(source, history.last_upto(source.id, upto), time) for source in sources)
+
+
+def cut_of(source: Source, upto: TransactionId, at: int | None) -> Cut:
+    """The cut of a source after `upto`, or at the time `at` if its past is told by times."""
+    return Cut(source.id, upto, at if source.is_read_by_project else None)
+
+
+def time_of(history: History, transaction: TransactionId) -> int:
+    """The second in which a transaction was recorded, as `Cut.at`."""
+    return _second(history.time_of(transaction))
+
+
+def end_of(day: date) -> int | None:
+    """The last second of a day, as `Cut.at`; None before the first day on which a source has something."""
+    return None if day < EARLIEST else _second(datetime.combine(day + ONE_DAY, time(), UTC)) - 1
+
+
+def _second(when: datetime) -> int:
+    return int(when.timestamp())

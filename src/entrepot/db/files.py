@@ -41,11 +41,19 @@ def add(connection: Connection, rows: Sequence[File]) -> None:
     _insert(connection, files, FILE_COLUMNS, rows)
 
 
-def show(connection: Connection, rows: Sequence[tuple[int, int, FileStatus, TransactionId, TransactionId]]) -> None:
-    """Add visibility rows (file id, source id, status, since, until)."""
-    columns = (visibility.c[name] for name in ("file_id", "source_id", "status", "since", "until"))
-    values = [(f, s, STATUS_CODES[status], since, until) for f, s, status, since, until in rows]
-    _insert(connection, visibility, tuple(columns), values)
+def show(
+    connection: Connection,
+    rows: Sequence[tuple[int, int, FileStatus, TransactionId, TransactionId]],
+    begins: Sequence[int | None] | None = None,
+) -> None:
+    """Add visibility rows (file id, source id, status, since, until); `begins` are their times, of sources that have
+    such."""
+    names = ["file_id", "source_id", "status", "since", "until"]
+    values: list[tuple[Any, ...]] = [(f, s, STATUS_CODES[status], since, until) for f, s, status, since, until in rows]
+    if begins is not None:
+        names.append("begins")
+        values = [(*row, time) for row, time in zip(values, begins, strict=True)]
+    _insert(connection, visibility, [visibility.c[name] for name in names], values)
 
 
 def _insert(
@@ -59,12 +67,15 @@ def _insert(
         connection.exec_driver_sql(statement, rows[start : start + 5000])
 
 
-def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]]) -> None:
-    """End the visible row of each (file id, transaction)."""
+def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]], *, time: int | None = None) -> None:
+    """End the visible row of each (file id, transaction); `time` is when, of sources that have times."""
+    values: dict[str, Any] = {"until": bindparam("at")}
+    if time is not None:
+        values["ends"] = time
     statement = (
         update(visibility)
         .where(visibility.c.file_id == bindparam("file"), visibility.c.until == FOREVER)
-        .values(until=bindparam("at"))
+        .values(**values)
     )
     for chunk in chunks([{"file": file_id, "at": at} for file_id, at in ends]):
         connection.execute(statement, chunk)

@@ -8,7 +8,7 @@ from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName
 from entrepot.core.snapshots import Cut
@@ -56,7 +56,7 @@ def visible_of(connection: Connection, cut: Cut, packages: Collection[PackageNam
 def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
     """How many packages are current at a cut, and how many versions there are in all."""
     query = _by_source(cut, select(visibility.c.status, func.count()), None).group_by(visibility.c.status)
-    query = query.where(visibility.c.until > cut.upto, visibility.c.since <= cut.upto)
+    query = query.where(*_at(cut))
     counts = {STATUSES[code]: rows for code, rows in connection.execute(query)}
     return counts.get(FileStatus.CURRENT, 0), sum(counts.values())
 
@@ -111,7 +111,14 @@ def _age(row: File | Brief) -> tuple[int, int]:
 
 def _seen(cut: Cut, query: Select[Any]) -> Select[Any]:
     query = query.join(visibility, files.c.id == visibility.c.file_id)
-    return query.where(visibility.c.until > cut.upto, visibility.c.since <= cut.upto)
+    return query.where(*_at(cut))
+
+
+def _at(cut: Cut) -> tuple[ColumnElement[bool], ...]:
+    """Whether a row is visible at a cut."""
+    if cut.at is None:
+        return visibility.c.until > cut.upto, visibility.c.since <= cut.upto
+    return visibility.c.begins <= cut.at, or_(visibility.c.ends.is_(None), visibility.c.ends > cut.at)
 
 
 def _by_source(cut: Cut, query: Select[Any], status: FileStatus | None) -> Select[Any]:

@@ -145,6 +145,8 @@ visibility = Table(
     Column("until", BigInteger, nullable=False),
     Column("source_id", Serial, nullable=False),
     Column("status", SmallInteger, nullable=False, comment="0 current, 1 archived"),
+    Column("begins", BigInteger, comment="sources read by the project: seen at times from here on, seconds since 1970"),
+    Column("ends", BigInteger, comment="and before this; NULL while it goes on"),
     Index("ix_visibility_until", "source_id", "status", "until", "since"),
     Index("ix_visibility_since", "source_id", "since"),
     sqlite_with_rowid=False,
@@ -178,6 +180,53 @@ catalogue = Table(
     metadata,
     Column("id", Serial, primary_key=True, autoincrement=False, comment="always 1"),
     Column("version", BigInteger, nullable=False, comment="grows with every write that may change an answer"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("package", String, primary_key=True, comment="normalised"),
+    Column("about", JSON, nullable=False, comment="what upstream tells of it besides its files"),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("serial", BigInteger, comment="upstream's own count of changes"),
+    Column("checked", BigInteger, nullable=False, comment="when the newest reading began, seconds since 1970"),
+    Column("is_dated", Boolean, nullable=False, comment="upstream gives the time of some file"),
+    sqlite_with_rowid=False,
+)
+
+name_lists = Table(
+    "name_lists",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("since", BigInteger, primary_key=True, autoincrement=False, comment="transaction that changed the names"),
+    Column("total", BigInteger, nullable=False, comment="how many names there are from then on"),
+)
+
+names = Table(
+    "names",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("package", String().with_variant(String(collation="C"), "postgresql"), primary_key=True),
+    Column("since", BigInteger, primary_key=True, autoincrement=False),
+    Column("until", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+origins = Table(
+    "origins",
+    metadata,
+    Column("file_id", Serial, ForeignKey("files.id"), primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False, comment="where upstream has the file"),
+)
+
+metadata_files = Table(
+    "metadata_files",
+    metadata,
+    Column("file_id", Serial, ForeignKey("files.id"), primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False, comment="of the metadata document that was read out of the file"),
+    Column("since", BigInteger, nullable=False, comment="first transaction of the source whose indexes tell it"),
 )
 
 jobs = Table(

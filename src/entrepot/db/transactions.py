@@ -185,6 +185,9 @@ class DatabaseHistory:
             known |= {of: TransactionId(id_ or 0) for of, id_ in self._connection.execute(query)}
         return known[source_id]
 
+    def time_of(self, transaction: TransactionId) -> datetime:
+        return times(self._connection, [transaction])[transaction]
+
     def day_of(self, transaction: TransactionId) -> date:
         if transaction not in self._days:
             wanted = self._changes | {transaction}

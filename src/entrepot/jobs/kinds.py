@@ -9,8 +9,9 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
-from entrepot.jobs import describe, sync
+from entrepot.jobs import describe, metadata, sync
 from entrepot.jobs.work import Work
+from entrepot.sources.projects import METADATA_JOB
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +27,13 @@ class JobKind:
     retry_after: tuple[timedelta, ...] = ()
 
 
+_AGAIN = tuple(timedelta(minutes=n) for n in (1, 5, 15, 60, 60, 60))
+
 RUN: dict[str, JobKind] = {
     # A failed sync is final, so that `entrepot sync` says at once what is wrong. The mirror itself remembers when it
     # is due again (operations.syncing.RETRY_AFTER), and the schedule makes the next job then.
     "sync": JobKind(sync.run),
     # What was read stays, so that each try goes on where the one before gave up.
-    "describe": JobKind(describe.run, retry_after=tuple(timedelta(minutes=n) for n in (1, 5, 15, 60, 60, 60))),
+    "describe": JobKind(describe.run, retry_after=_AGAIN),
+    METADATA_JOB: JobKind(metadata.run, retry_after=_AGAIN),
 }

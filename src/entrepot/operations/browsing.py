@@ -15,7 +15,17 @@ from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind, describe
 from entrepot.core.errors import NotFound, PackageNotFound
 from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
-from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, closed_through, parse_snapshot, servable_days
+from entrepot.core.snapshots import (
+    AsOfDay,
+    AsOfTransaction,
+    Latest,
+    closed_through,
+    cut_of,
+    end_of,
+    parse_snapshot,
+    servable_days,
+    time_of,
+)
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
@@ -116,18 +126,18 @@ def open_source(app: App, source: str, snapshot: str) -> Opened:
         history = DatabaseHistory(connection)
         match wanted:
             case Latest():
-                upto = history.last_upto(found.id, history.newest())
+                cut = cut_of(found, history.last_upto(found.id, history.newest()), None)
             case AsOfTransaction(id=id_):
                 if not 0 < id_ <= history.newest():
                     raise NotFound(f"transaction {id_} does not exist; this installation has 1 to {history.newest()}")
-                upto = history.last_upto(found.id, id_)
+                cut = cut_of(found, history.last_upto(found.id, id_), time_of(history, id_))
             case AsOfDay(day=day):
                 closed = closed_through(found, today=app.today())
-                upto = history.last_by_day(found.id, day)
-                if closed is None or day > closed or not upto:
+                cut = cut_of(found, history.last_by_day(found.id, day), end_of(day))
+                if closed is None or day > closed or cut.is_empty:
                     raise NotFound(f"{day} can't be served from source {found.name!r}: its newest day is {closed}")
-    view = DatabaseView(app, [Cut(found.id, upto)])
-    return Opened(version, view, {found.id: found.name}, {found.id: upto})
+    view = DatabaseView(app, [cut], {found.id: found})
+    return Opened(version, view, {found.id: found.name}, {found.id: cut.upto})
 
 
 def list_packages(

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from heapq import merge
 from operator import attrgetter, itemgetter
 from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.answers import Answer, Ask, Document, View
+from entrepot.core.answers import About, Answer, Ask, Document, LargeDocument, Unlearned, View
 from entrepot.core.compose import compose
 from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound
-from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Repository, RepositoryType, TransactionId
+from entrepot.core.model import (
+    Brief,
+    File,
+    FileStatus,
+    Listed,
+    PackageName,
+    Repository,
+    RepositoryType,
+    Sha256,
+    Source,
+    TransactionId,
+)
 from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
 from entrepot.db import listings as db_listings
+from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -25,6 +38,7 @@ from entrepot.db.engine import catalogue_version
 from entrepot.db.sources import MirrorState
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
+from entrepot.ecosystems.python import pypi
 from entrepot.ecosystems.r import cran
 from entrepot.flights import Flight
 from entrepot.sources.kinds import KINDS
@@ -39,14 +53,17 @@ class Answerer(Protocol):
 class Ecosystem:
     """How a type of repository answers.
 
-    `by_path`: the path alone decides the answer, not what else the client says of itself.
+    `choose` tells which of the forms of an index an Accept header takes; None where the path alone decides.
     """
 
     answer: Answerer
-    by_path: bool
+    choose: Callable[[str], str] | None = None
 
 
-ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {RepositoryType.R: Ecosystem(cran.answer, by_path=True)}
+ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {
+    RepositoryType.R: Ecosystem(cran.answer),
+    RepositoryType.PYTHON: Ecosystem(pypi.answer, choose=pypi.choose),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +90,7 @@ class OpenView:
         """
         cuts = (
             f"{cut.source_id}@{cut.upto}@{self.times[cut.upto].timestamp() if cut.upto in self.times else 0}"
+            + (f"@{cut.at}" if cut.at is not None else "")
             for cut in self.cuts
         )
         return f"{self.repository.type.value}:" + ",".join(cuts)
@@ -84,12 +102,18 @@ _name_of_brief: Callable[[Brief], PackageName] = attrgetter("package")
 
 
 class DatabaseView:
-    """`core.answers.View` over the catalogue."""
+    """`core.answers.View` over the catalogue.
 
-    def __init__(self, app: App, cuts: Sequence[Cut]) -> None:
+    `expires` is when an answer has to be made anew because upstream may tell something else by then: in seconds since
+    1970; None if nothing that was looked at is read by the project, or only as of a past time.
+    """
+
+    def __init__(self, app: App, cuts: Sequence[Cut], sources: Mapping[int, Source]) -> None:
         self._app = app
         self._cuts = cuts
+        self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
+        self.expires: float | None = None
 
     def current(self) -> list[Listed]:
         return self._composed(partial(db_listings.visible, status=FileStatus.CURRENT), _name_of_listed)
@@ -102,7 +126,82 @@ class DatabaseView:
         return self._composed(partial(db_listings.current_keys, fact=fact, package=package), itemgetter(1))
 
     def of_package(self, package: PackageName) -> list[Listed]:
-        return self._composed(partial(db_listings.visible_of, packages=[package]), _name_of_listed, are_all=True)
+        with self._app.db.read() as connection:
+            _, rows = self._winner(connection, package)
+            return rows
+
+    def _winner(self, connection: Connection, package: PackageName) -> tuple[Cut | None, list[Listed]]:
+        """The first source that has the package, at its cut, and all that it shows of it.
+
+        A source that is read by the project is asked only for names that none before it has: its upstream never hears
+        of packages of our own.
+        """
+        for cut in self._cuts:
+            source = self._sources[cut.source_id]
+            learn = KINDS[source.type].learn
+            if learn is not None:
+                expires = learn(self._app, connection, source, cut, package)
+                if expires is not None:
+                    self.expires = min(expires, self.expires or expires)
+            rows = db_listings.visible_of(connection, cut, [package])
+            if rows:
+                return cut, rows
+        return None, []
+
+    def names(self) -> Iterator[PackageName]:
+        """Raises NeverSynced: a mirror's list of names was never read."""
+        lists = self._name_lists()
+        return _each_once(merge(*(self._names_of(cut, lists.get(cut.source_id)) for cut in self._cuts)))
+
+    def names_key(self) -> str:
+        """Names what `names` gives: it changes with the names alone, not with every change to a source."""
+        lists = self._name_lists()
+        return ",".join(f"{cut.source_id}@{lists.get(cut.source_id, cut.upto)}" for cut in self._cuts)
+
+    def _name_lists(self) -> dict[int, TransactionId]:
+        """Of sources that are read by the project: the transaction whose list of names counts."""
+        lists: dict[int, TransactionId] = {}
+        for cut in self._cuts:
+            source = self._sources[cut.source_id]
+            if not source.is_read_by_project:
+                continue
+            with self._app.db.read() as connection:
+                state = db_projects.names_state(connection, cut)
+            if state is None:
+                raise _never_listed(self._app, source)
+            lists[cut.source_id] = state[0]
+        return lists
+
+    def _names_of(self, cut: Cut, list_: TransactionId | None) -> Iterator[PackageName]:
+        if list_ is not None:
+            yield from db_projects.all_names(self._app.db, cut.source_id, list_)
+        else:
+            with self._app.db.read() as connection:
+                listed = db_listings.current_keys(connection, cut, fact="package")
+            yield from (key[1] for key in listed)
+
+    def about(self, package: PackageName) -> About | None:
+        with self._app.db.read() as connection:
+            cut, _ = self._winner(connection, package)
+            if cut is None or cut.at is not None:
+                return None
+            state = db_projects.state(connection, cut.source_id, package)
+        return state.about if state is not None else None
+
+    def metadata_hashes(self, files: Sequence[File]) -> dict[int, Sha256]:
+        if not files:
+            return {}
+        with self._app.db.read() as connection:
+            found = db_projects.metadata_hashes(connection, [file.id for file in files])
+        of = {file.id: file.source_id for file in files}
+        return {id_: sha256 for id_, (sha256, since) in found.items() if since <= self._upto[of[id_]]}
+
+    def metadata(self, file: File) -> bytes:
+        assert file.sha256 is not None
+        content = self._app.storage.get_bytes(Key.blob(file.sha256))
+        if content is None:
+            raise Unlearned(partial(fetch, self._app, Listed(file, FileStatus.CURRENT)))
+        return content
 
     def tells_sha256(self, file: File) -> bool:
         """Whether indexes of this snapshot tell a file's SHA-256: only if it was known when the snapshot was made."""
@@ -164,8 +263,9 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
             reaches_back=not db_repositories.had_owner(connection, repository.name),
         )
         mirrors = db_sources.mirror_states(connection, [cut.source_id for cut in cuts])
+        sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
         if isinstance(wanted, Latest):
-            _check_any_synced(repository, cuts, mirrors)
+            _check_any_synced(repository, sources, mirrors)
         times = db_transactions.times(connection, [cut.upto for cut in cuts])
     app.db.saw(version)
     return OpenView(
@@ -176,13 +276,14 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         changed=max(times.values(), default=None),
         times=times,
         filled=sum(mirror.filled for mirror in mirrors),
-        view=DatabaseView(app, cuts),
+        view=DatabaseView(app, cuts, sources),
     )
 
 
-def _check_any_synced(repository: Repository, cuts: Sequence[Cut], mirrors: Sequence[MirrorState]) -> None:
+def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mirrors: Sequence[MirrorState]) -> None:
     """An index without packages would tell clients that there are none; they have to hear that it isn't known yet."""
-    if not cuts or len(mirrors) < len(cuts) or any(mirror.synced_from is not None for mirror in mirrors):
+    has_own = len(mirrors) < len(sources) or any(source.is_read_by_project for source in sources.values())
+    if not sources or has_own or any(mirror.synced_from is not None for mirror in mirrors):
         return
     reasons = "; ".join(mirror.error for mirror in mirrors if mirror.error)
     raise NeverSynced(
@@ -204,14 +305,36 @@ def answer(opened: OpenView, ask: Ask) -> Answer:
     return ecosystem.answer(ask, opened.view, told=opened.view.tells_sha256)
 
 
-def answers_by_path(opened: OpenView) -> bool:
-    """Whether the path alone decides what the repository answers."""
+def chooser(opened: OpenView) -> Callable[[str], str] | None:
+    """What tells the form of an index by the client's Accept; None where the path alone decides."""
     ecosystem = ECOSYSTEMS.get(opened.repository.type)
-    return ecosystem is not None and ecosystem.by_path
+    return ecosystem.choose if ecosystem is not None else None
 
 
-def document_key(opened: OpenView, document: Document) -> str:
+def _each_once(names: Iterable[PackageName]) -> Iterator[PackageName]:
+    last = None
+    for name in names:
+        if name != last:
+            yield name
+        last = name
+
+
+def _never_listed(app: App, source: Source) -> NeverSynced:
+    with app.db.read() as connection:
+        state = db_sources.mirror_state(connection, source.id)
+    reason = f", the last try failed: {state.error}" if state is not None and state.error else ""
+    return NeverSynced(
+        f"the list of all projects of source {source.name!r} was not read yet{reason}",
+        hint="projects can be had by their names; `entrepot sync --source=" + source.name + "` reads the list",
+    )
+
+
+def document_key(opened: OpenView, document: Document | LargeDocument) -> str:
     """What an index is kept under: what its view shows, and its own name."""
+    if isinstance(document, LargeDocument):
+        return f"{opened.repository.type.value}:{opened.view.names_key()}/{document.key}"
+    if document.is_own_key:
+        return document.key
     return f"{opened.key}/{document.key}"
 
 

@@ -66,8 +66,10 @@ def due_syncs(app: App) -> list[Source]:
     with app.db.read() as connection:
         used = {id_ for ids in db_repositories.subscribed(connection).values() for id_ in ids}
         due = []
-        for state in db_sources.mirror_states(connection):
-            at = next_sync(app, state)
+        states = db_sources.mirror_states(connection)
+        mirrors = db_sources.by_ids(connection, [state.source_id for state in states])
+        for state in states:
+            at = next_sync(app, mirrors[state.source_id], state)
             wanted = state.source_id in used or state.synced_from is not None
             if (
                 wanted
@@ -75,32 +77,35 @@ def due_syncs(app: App) -> list[Source]:
                 and at <= app.clock()
                 and not db_jobs.active(connection, kind="sync", source_id=state.source_id)
             ):
-                due.append(db_sources.by_id(connection, state.source_id))
+                due.append(mirrors[state.source_id])
         return due
 
 
-def next_sync(app: App, state: MirrorState) -> datetime | None:
+def next_sync(app: App, source: Source, state: MirrorState) -> datetime | None:
     """When a mirror is synced next by itself; None: by hand alone.
 
     A mirror that was never synced is due at once; after a failure the wait grows; else the schedule says.
     """
-    if not app.settings.cran.sync_schedule:
+    schedule = _schedule(app, source)
+    if not schedule:
         return None
     if state.next_try is not None:
         return state.next_try
     if state.synced_from is None:
         return app.clock()
-    return _next_scheduled(app, state.synced_from)
+    return next(CronSim(schedule, state.synced_from))
 
 
 def skip(app: App, connection: Connection, source_id: int) -> None:
     """After a sync was cancelled: leave the mirror alone until its next regular time."""
-    db_sources.update_mirror(connection, source_id, next_try=_next_scheduled(app, app.clock()))
+    schedule = _schedule(app, db_sources.by_id(connection, source_id))
+    next_try = next(CronSim(schedule, app.clock())) if schedule else None
+    db_sources.update_mirror(connection, source_id, next_try=next_try)
 
 
-def _next_scheduled(app: App, after: datetime) -> datetime | None:
-    schedule = app.settings.cran.sync_schedule
-    return next(CronSim(schedule, after)) if schedule else None
+def _schedule(app: App, source: Source) -> str:
+    """The cron expression of a mirror's syncs; empty: by hand alone."""
+    return KINDS[source.type].schedule(app.settings)
 
 
 def sync(app: App, source_id: int, *, force: bool, history: str | None = None, report: Report) -> Synced:
@@ -139,5 +144,5 @@ def _record_failure(app: App, source: Source, code: str, message: str) -> None:
             failures=state.failures + 1,
             error_code=code,
             error=message,
-            next_try=app.clock() + wait if app.settings.cran.sync_schedule else None,
+            next_try=app.clock() + wait if _schedule(app, source) else None,
         )

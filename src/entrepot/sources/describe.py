@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, HashMismatch, UpstreamInvalid, UpstreamLacksFile, UpstreamUnavailable
@@ -18,10 +17,10 @@ from entrepot.db import described as db_described
 from entrepot.db.described import Description, Span, Undescribed
 from entrepot.ecosystems.r import packages, paths, tarball
 from entrepot.ecosystems.r.versions import version_key
+from entrepot.sources.readers import THREADS, Before, Came, Readers
 
 HEAD_LIMIT = 64 * 1024**2
 """Bytes of a tarball in which its DESCRIPTION has to be."""
-THREADS = 4
 BATCH = 200
 WRITE_EVERY = 2.0
 """Seconds after which what was read is written, also if it is no whole batch."""
@@ -39,37 +38,6 @@ class Described:
     faults: tuple[str, ...]
 
 
-class Pace:
-    """Lets callers of all threads pass at a steady rate.
-
-    Args:
-        rate: how many a second.
-        sleep: waits so many seconds.
-    """
-
-    def __init__(
-        self,
-        rate: float,
-        *,
-        sleep: Callable[[float], object] = time.sleep,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._gap = 1 / rate
-        self._sleep = sleep
-        self._now = now
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self) -> None:
-        """Return when it is the caller's turn."""
-        with self._lock:
-            now = self._now()
-            turn = max(self._next, now)
-            self._next = turn + self._gap
-        if turn > now:
-            self._sleep(turn - now)
-
-
 def describe(app: App, span: Span, *, report: Report, log: Log) -> Described:
     """Fill the entries of a CRAN mirror's versions that were current in the span, the newest first.
 
@@ -83,7 +51,7 @@ def describe(app: App, span: Span, *, report: Report, log: Log) -> Described:
         todo = db_described.undescribed(connection, span)
     run = _Run(app, span.source_id, report, log, total=len(todo))
     run.tell()
-    with closing(_Readers(app)) as readers:
+    with closing(_readers(app)) as readers:
         for file in run.still_to_do(todo):
             if readers.waiting >= 2 * THREADS:
                 run.take(readers.next())
@@ -120,7 +88,7 @@ class _Run:
             self.done += len(ids) - len(files)
             yield from files
 
-    def take(self, came: _Came | None) -> None:
+    def take(self, came: Came[Undescribed, Description] | None) -> None:
         """Note what came of one file (None: nothing yet), and write and report if it is time to."""
         if came is not None:
             self.done += 1
@@ -128,7 +96,7 @@ class _Run:
                 self.silent = 0
                 self.read.append(came.read)
             else:
-                self._fault(came.file, came.read)
+                self._fault(came.item, came.read)
         if len(self.read) >= BATCH or time.monotonic() - self.written >= WRITE_EVERY:
             self.write()
         self.tell()
@@ -159,71 +127,11 @@ class _Run:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Came:
-    """What reading a file gave."""
-
-    file: Undescribed
-    read: Description | EntrepotError
+def _readers(app: App) -> Readers[Undescribed, Description]:
+    return Readers(partial(read_description, app), rate=app.settings.cran.describe_rate)
 
 
-class _Stopped(Exception):
-    """Nobody waits for what is read."""
-
-
-class _Readers:
-    """A few threads that read what they are given; `next` gives what came of it, in the order in which it comes.
-
-    They are daemons: a server that ends doesn't wait for an upstream that says nothing.
-    """
-
-    def __init__(self, app: App) -> None:
-        self._app = app
-        self._todo: queue.SimpleQueue[Undescribed | None] = queue.SimpleQueue()
-        self._came: queue.SimpleQueue[_Came | Exception] = queue.SimpleQueue()
-        self._stopping = threading.Event()
-        self._pace = Pace(app.settings.cran.describe_rate, sleep=self._stopping.wait)
-        self.waiting = 0
-        for number in range(THREADS):
-            threading.Thread(target=self._work, name=f"describe-{number}", daemon=True).start()
-
-    def add(self, file: Undescribed) -> None:
-        self.waiting += 1
-        self._todo.put(file)
-
-    def next(self, *, patience: float = 1) -> _Came | None:
-        """What came of one of the files that were given; None if nothing did for so many seconds."""
-        try:
-            came = self._came.get(timeout=patience)
-        except queue.Empty:
-            return None
-        self.waiting -= 1
-        if isinstance(came, Exception):
-            raise came
-        return came
-
-    def close(self) -> None:
-        """Let the threads end; what they are at is dropped."""
-        self._stopping.set()
-        for _ in range(THREADS):
-            self._todo.put(None)
-
-    def _work(self) -> None:
-        while not self._stopping.is_set() and (file := self._todo.get()) is not None:
-            try:
-                self._came.put(_Came(file, read_description(self._app, file, before=self._before)))
-            except EntrepotError as error:
-                self._came.put(_Came(file, error))
-            except Exception as error:
-                self._came.put(error)
-
-    def _before(self) -> None:
-        self._pace.wait()
-        if self._stopping.is_set():
-            raise _Stopped
-
-
-def read_description(app: App, file: Undescribed, *, before: Callable[[], object] | None = None) -> Description:
+def read_description(app: App, file: Undescribed, *, before: Before | None = None) -> Description:
     """What the head of a file says, from upstream's archive or, if it isn't there, from where the current ones are.
 
     Args:
@@ -243,7 +151,7 @@ def read_description(app: App, file: Undescribed, *, before: Callable[[], object
     raise lacks
 
 
-def _read_head(app: App, file: Undescribed, url: str, before: Callable[[], object] | None) -> Description:
+def _read_head(app: App, file: Undescribed, url: str, before: Before | None) -> Description:
     with closing(app.fetch.head(url, limit=HEAD_LIMIT, before=before)) as head:
         description, text, has_src_folder = tarball.describe(head, found=head.ask_no_more)
         if file.size is not None and head.size is not None and head.size != file.size:

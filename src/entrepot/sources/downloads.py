@@ -31,7 +31,7 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
     file = listed.file
     if file.sha256 and app.storage.size(Key.blob(file.sha256)) is not None:
         # The flight before this one ended a moment ago, or another node's did.
-        _copy(app, file.sha256, sink)
+        copy_stored(app, file.sha256, sink)
         return
     got = None
     lacks: UpstreamLacksFile | None = None
@@ -79,7 +79,8 @@ def _check_is_package(file: File, sink: Sink) -> None:
         raise UpstreamInvalid(f"what upstream sent as {file.name} is a package named {says[:60]!r}")
 
 
-def _copy(app: App, sha256: Sha256, sink: Sink) -> None:
+def copy_stored(app: App, sha256: Sha256, sink: Sink) -> None:
+    """Give the readers of a flight what the store has."""
     sink.expect(app.storage.size(Key.blob(sha256)))
     for chunk in app.storage.stream(Key.blob(sha256)):
         sink.write(chunk)

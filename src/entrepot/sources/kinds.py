@@ -6,13 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from entrepot.app import App
 from entrepot.core.changes import History
 from entrepot.core.jobs import Log, Report
-from entrepot.core.model import File, Listed, Source, SourceType
+from entrepot.core.model import File, Listed, PackageName, Source, SourceType
+from entrepot.core.snapshots import Cut
 from entrepot.db.described import Span
 from entrepot.flights import Flight
-from entrepot.sources import describe, downloads, mirror
+from entrepot.settings import Settings
+from entrepot.sources import describe, downloads, mirror, names, projects, pypifiles
 from entrepot.sources.describe import Described
 from entrepot.sources.mirror import Synced
 
@@ -27,6 +31,10 @@ class Describe(Protocol):
     def __call__(self, app: App, span: Span, *, report: Report, log: Log) -> Described: ...
 
 
+def _by_hand(_: Settings) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a type of source can do.
@@ -34,6 +42,10 @@ class Kind:
     `refresh` brings a mirror up to date; `fetch_file` gets a listed file that is not in the store yet; `describe` reads
     the metadata of versions that upstream's indexes tell nothing of. Sources of our own have none of these, and
     `takes_files` if files are given to them.
+
+    `learn` is of sources that are read by the project: it sees that a project is known well enough for a cut, and says
+    until when (seconds since 1970; None: for good). It raises `Unlearned` where somebody has to wait for upstream.
+    `schedule` is the cron expression of a mirror's syncs.
     """
 
     is_predefined: bool = False
@@ -41,11 +53,25 @@ class Kind:
     refresh: Refresh | None = None
     fetch_file: Callable[[App, Listed], Flight[File]] | None = None
     describe: Describe | None = None
+    learn: Callable[[App, Connection, Source, Cut, PackageName], float | None] | None = None
+    schedule: Callable[[Settings], str] = _by_hand
 
 
 KINDS: dict[SourceType, Kind] = {
     SourceType.CRAN: Kind(
-        is_predefined=True, refresh=mirror.refresh, fetch_file=downloads.fetch_file, describe=describe.describe
+        is_predefined=True,
+        refresh=mirror.refresh,
+        fetch_file=downloads.fetch_file,
+        describe=describe.describe,
+        schedule=lambda settings: settings.cran.sync_schedule,
+    ),
+    SourceType.PYPI: Kind(
+        is_predefined=True,
+        refresh=names.refresh,
+        fetch_file=pypifiles.fetch_file,
+        learn=projects.learn,
+        schedule=lambda settings: settings.pypi.sync_schedule,
     ),
     SourceType.LOCAL: Kind(takes_files=True),
+    SourceType.LOCAL_PYTHON: Kind(takes_files=True),
 }

@@ -106,7 +106,7 @@ def refresh(app: App, source: Source, *, force: bool, history: History | None = 
             raise SyncRunning(f"source {source.name!r} was changed by another sync meanwhile; nothing was changed")
         message = f"synced from {shown(url)}"
         ids = _write(connection, app, source, todo, found.known, message=message, report=report)
-        _record_success(connection, source, url=url, began=began, validators=validators)
+        record_success(connection, source, url=url, began=began, validators=validators)
     copy.keep_only(sha256 for _, _, sha256 in validators.values())
     return _summary(ids, found.known, found.inventory.found, tuple(found.inventory.faults))
 
@@ -237,9 +237,10 @@ def _file(id_: int, source: Source, found: Found, hashed: dict[tuple[PackageName
     )
 
 
-def _record_success(
+def record_success(
     connection: Connection, source: Source, *, url: str, began: datetime, validators: Validators
 ) -> None:
+    """A sync that began then is done; what comes next is asked for with these validators."""
     db_sources.update_mirror(
         connection,
         source.id,
@@ -256,7 +257,7 @@ def _record_success(
 def _close_days(app: App, source: Source, *, url: str, began: datetime, validators: Validators) -> None:
     """Upstream has nothing new: the days until now are closed, and that is all there is to write."""
     with app.db.write() as connection:
-        _record_success(connection, source, url=url, began=began, validators=validators)
+        record_success(connection, source, url=url, began=began, validators=validators)
 
 
 def _summary(

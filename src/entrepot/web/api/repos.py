@@ -176,4 +176,4 @@ def paged(
 
 def source_shape(app: AppDep, info: sources.SourceInfo) -> schemas.Source:
     """A source as the API shows it, with the time of its next sync."""
-    return schemas.Source.of(info, next_sync=syncing.next_sync(app, info.mirror) if info.mirror else None)
+    return schemas.Source.of(info, next_sync=syncing.next_sync(app, info.source, info.mirror) if info.mirror else None)

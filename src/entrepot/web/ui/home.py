@@ -49,6 +49,6 @@ class Home:
         found = sources.list_sources(self._app)
         shown: list[dict[str, Any]] = []
         for info in found:
-            next_sync = syncing.next_sync(self._app, info.mirror) if info.mirror else None
+            next_sync = syncing.next_sync(self._app, info.source, info.mirror) if info.mirror else None
             shown.append(schemas.Source.of(info, next_sync=next_sync).model_dump())
         return self._template.render(base=base, repos=repos, sources=shown, version=__version__).encode()

@@ -1,0 +1,205 @@
+"""Sources that are read by the project: what was read when, the list of all names, where files are to be had, and
+metadata that was read out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from entrepot.core.answers import About
+from entrepot.core.model import FOREVER, PackageName, Sha256, TransactionId
+from entrepot.core.snapshots import Cut
+from entrepot.db import bulk
+from entrepot.db.engine import Database, chunks
+from entrepot.db.schema import files, metadata_files, name_lists, names, origins, projects, visibility
+
+PAGE = 20_000
+"""Names that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """What the newest reading of a project left; `checked` is when it began, in seconds since 1970."""
+
+    about: About
+    etag: str | None
+    last_modified: str | None
+    serial: int | None
+    checked: int
+    is_dated: bool
+
+
+def state(connection: Connection, source_id: int, package: PackageName) -> ProjectState | None:
+    """None: the project was never read, or upstream never had it."""
+    query = select(projects).where(projects.c.source_id == source_id, projects.c.package == package)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        return None
+    name, status, reason, tracks, alternates = row["about"]
+    about = About(name, status, reason, tuple(tracks), tuple(alternates))
+    return ProjectState(
+        about, row["etag"], row["last_modified"], row["serial"], row["checked"], is_dated=row["is_dated"]
+    )
+
+
+def save(connection: Connection, source_id: int, package: PackageName, new: ProjectState) -> None:
+    """Keep what a reading left, instead of what the one before did."""
+    key = projects.c.source_id == source_id, projects.c.package == package
+    connection.execute(delete(projects).where(*key))
+    values = {name: getattr(new, name) for name in ProjectState.__slots__}
+    connection.execute(insert(projects).values(source_id=source_id, package=package, **values))
+
+
+def touch(connection: Connection, source_id: int, package: PackageName, checked: int) -> None:
+    """A reading that began then found nothing new."""
+    key = projects.c.source_id == source_id, projects.c.package == package
+    connection.execute(update(projects).where(*key, projects.c.checked < checked).values(checked=checked))
+
+
+def read_ones(connection: Connection, source_id: int) -> list[tuple[PackageName, int]]:
+    """(package, when its newest reading began) of all projects that were read, the oldest reading first."""
+    query = select(projects.c.package, projects.c.checked).where(projects.c.source_id == source_id)
+    return [(PackageName(name), checked) for name, checked in connection.execute(query.order_by(projects.c.checked))]
+
+
+def names_state(connection: Connection, cut: Cut) -> tuple[TransactionId, int] | None:
+    """The transaction of the list of names that a cut shows, and how many there are; None if it was never read.
+
+    Before the first list the first one counts: which names there were then nobody told.
+    """
+    of_source = name_lists.c.source_id == cut.source_id
+    query = select(name_lists.c.since, name_lists.c.total)
+    last = query.where(of_source, name_lists.c.since <= cut.upto).order_by(name_lists.c.since.desc()).limit(1)
+    first = query.where(of_source).order_by(name_lists.c.since).limit(1)
+    row = connection.execute(last).one_or_none() or connection.execute(first).one_or_none()
+    return None if row is None else (TransactionId(row.since), row.total)
+
+
+def all_names(db: Database, source_id: int, at: TransactionId) -> Iterator[PackageName]:
+    """The names of the list of that transaction, in order; read some at a time, so that nothing waits for all."""
+    after = ""
+    while True:
+        with db.read() as connection:
+            piece = _some_names(connection, source_id, at, after)
+        yield from piece
+        if len(piece) < PAGE:
+            return
+        after = piece[-1]
+
+
+def names_like(connection: Connection, source_id: int, at: TransactionId, part: str) -> list[PackageName]:
+    """The names with `part` in them, in order."""
+    query = _names_query(source_id, at).where(names.c.package.contains(part, autoescape=True))
+    return [PackageName(name) for (name,) in bulk.rows(connection, query)]
+
+
+def _some_names(connection: Connection, source_id: int, at: TransactionId, after: str) -> list[PackageName]:
+    query = _names_query(source_id, at).where(names.c.package > after).limit(PAGE).subquery()
+    return [PackageName(name) for (name,) in bulk.rows(connection, select(query.c.package))]
+
+
+def _names_query(source_id: int, at: TransactionId) -> Any:
+    query = select(names.c.package).where(names.c.source_id == source_id)
+    return query.where(names.c.since <= at, names.c.until > at).order_by(names.c.package)
+
+
+def change_names(
+    connection: Connection,
+    source_id: int,
+    *,
+    added: Sequence[PackageName],
+    removed: Sequence[PackageName],
+    total: int,
+    at: TransactionId,
+) -> None:
+    """The list of names from transaction `at` on."""
+    connection.execute(insert(name_lists).values(source_id=source_id, since=at, total=total))
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    statement = f"INSERT INTO names (source_id, package, since, until) VALUES ({mark}, {mark}, {mark}, {mark})"
+    for start in range(0, len(added), PAGE):
+        rows = [(source_id, name, at, FOREVER) for name in added[start : start + PAGE]]
+        connection.exec_driver_sql(statement, rows)
+    gone = (
+        update(names)
+        .where(names.c.source_id == source_id, names.c.package == bindparam("name"), names.c.until == FOREVER)
+        .values(until=at)
+    )
+    for chunk in chunks([{"name": name} for name in removed]):
+        connection.execute(gone, chunk)
+
+
+def origin(connection: Connection, file_id: int) -> str | None:
+    """Where upstream has a file."""
+    url: str | None = connection.execute(select(origins.c.url).where(origins.c.file_id == file_id)).scalar()
+    return url
+
+
+def origins_of(connection: Connection, file_ids: Collection[int]) -> dict[int, str]:
+    query = select(origins.c.file_id, origins.c.url).where(origins.c.file_id.in_(list(file_ids)))
+    return dict(bulk.rows(connection, query))
+
+
+def add_origins(connection: Connection, rows: Sequence[tuple[int, str]]) -> None:
+    """Where upstream has each (file id, URL)."""
+    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    if rows:
+        connection.exec_driver_sql(f"INSERT INTO origins (file_id, url) VALUES ({mark}, {mark})", list(rows))
+
+
+def move_origins(connection: Connection, rows: Iterable[tuple[int, str]]) -> None:
+    """Files that upstream has elsewhere now."""
+    statement = update(origins).where(origins.c.file_id == bindparam("file")).values(url=bindparam("to"))
+    for chunk in chunks([{"file": file_id, "to": url} for file_id, url in rows]):
+        connection.execute(statement, chunk)
+
+
+def metadata_hashes(connection: Connection, file_ids: Collection[int]) -> dict[int, tuple[Sha256, int]]:
+    """File id -> (SHA-256 of the metadata document that was read out of it, first transaction that tells it)."""
+    query = select(metadata_files.c.file_id, metadata_files.c.sha256, metadata_files.c.since)
+    rows = bulk.rows(connection, query.where(metadata_files.c.file_id.in_(list(file_ids))))
+    return {file_id: (Sha256(sha256), since) for file_id, sha256, since in rows if sha256}
+
+
+def add_metadata(connection: Connection, rows: Mapping[int, str], since: int) -> None:
+    """Record the metadata documents of files, by SHA-256; empty for a file out of which none can be read."""
+    known = select(metadata_files.c.file_id).where(metadata_files.c.file_id.in_(list(rows)))
+    there = {file_id for (file_id,) in connection.execute(known)}
+    values = [{"file_id": i, "sha256": sha, "since": since} for i, sha in rows.items() if i not in there]
+    if values:
+        connection.execute(insert(metadata_files), values)
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutMetadata:
+    """A wheel of which nobody has the metadata document."""
+
+    file_id: int
+    name: str
+    package: PackageName
+    version: str
+    size: int | None
+    url: str
+
+
+def without_metadata(connection: Connection, source_id: int, limit: int) -> list[WithoutMetadata]:
+    """The wheels that are visible now and have no metadata document, the newest first."""
+    query = (
+        select(files.c.id, files.c.name, files.c.package, files.c.version, files.c.size, origins.c.url)
+        .join(visibility, visibility.c.file_id == files.c.id)
+        .join(origins, origins.c.file_id == files.c.id)
+        .outerjoin(metadata_files, metadata_files.c.file_id == files.c.id)
+        .where(
+            visibility.c.source_id == source_id,
+            visibility.c.status == 0,
+            visibility.c.until == FOREVER,
+            files.c.name.like("%.whl"),
+            files.c.fields.not_like('%"core-metadata":%'),
+            metadata_files.c.file_id.is_(None),
+        )
+        .order_by(files.c.published.desc(), files.c.id.desc())
+        .limit(limit)
+    )
+    return [WithoutMetadata(*row) for row in connection.execute(query)]
