@@ -19,9 +19,11 @@ NOON = datetime.combine(START, time(12), UTC)
 
 @dataclass
 class World:
-    """An installation in memory: a repository (id 1), a mirror (id 1) and two sources of our own (2, 3)."""
+    """An installation in memory: a repository (id 1), a mirror (id 1), two sources of our own (2, 3) and an index that
+    is read by the project (4)."""
 
     now: datetime = NOON
+    times: dict[int, datetime] = field(default_factory=dict)
     transactions: list[tuple[int | None, date]] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
     synced_from: datetime | None = None
@@ -30,9 +32,9 @@ class World:
         return TransactionId(len(self.transactions))
 
     def source(self, source_id: int) -> Source:
-        is_mirror = source_id == 1
-        type_ = SourceType.CRAN if is_mirror else SourceType.LOCAL
-        synced = self.synced_from if is_mirror else None
+        is_mirror = source_id in (1, 4)
+        type_ = {1: SourceType.CRAN, 4: SourceType.PYPI}.get(source_id, SourceType.LOCAL)
+        synced = self.synced_from if source_id == 1 else None
         return Source(source_id, f"source{source_id}", type_, self.now, is_mirror, synced)
 
     def first_of(self, source_id: int) -> tuple[TransactionId, date] | None:
@@ -53,25 +55,32 @@ class World:
     def day_of(self, transaction: TransactionId) -> date:
         return self.transactions[transaction - 1][1]
 
+    def time_of(self, transaction: TransactionId) -> datetime:
+        return self.times[transaction]
+
     # what can happen
 
     def wait(self, hours: int) -> None:
         self.now += timedelta(hours=hours)
 
     def add(self, source_id: int) -> None:
-        """A change to a source of our own."""
+        """A change to a source of our own, or a project that was read."""
         self.transactions.append((source_id, self.now.date()))
+        self.times[self.newest()] = self.now
 
     def sync(self, days_ago: list[int]) -> None:
         """A sync that brings changes of these days, by the rule of dates."""
         first_open = self.synced_from.date() if self.synced_from else date.min
         days = sorted({max(first_open, self.now.date() - timedelta(n)) for n in days_ago})
-        self.transactions += [(1, day) for day in days]
+        for day in days:
+            self.transactions.append((1, day))
+            self.times[self.newest()] = self.now
         self.synced_from = self.now
 
     def subscribe(self, source_ids: list[int]) -> None:
         self.transactions.append((None, self.now.date()))
         at = self.newest()
+        self.times[at] = self.now
         ended = [replace(s, until=at) if s.until == FOREVER else s for s in self.subscriptions]
         fresh = [Subscription(1, id_, n, at, FOREVER) for n, id_ in enumerate(source_ids)]
         self.subscriptions = [*ended, *fresh]
@@ -93,9 +102,9 @@ class World:
 
 EVENTS = st.one_of(
     st.tuples(st.just("wait"), st.integers(1, 40)),
-    st.tuples(st.just("add"), st.sampled_from([2, 3])),
+    st.tuples(st.just("add"), st.sampled_from([2, 3, 4])),
     st.tuples(st.just("sync"), st.lists(st.integers(0, 25), max_size=4)),
-    st.tuples(st.just("subscribe"), st.lists(st.sampled_from([1, 2, 3]), unique=True, max_size=3)),
+    st.tuples(st.just("subscribe"), st.lists(st.sampled_from([1, 2, 3, 4]), unique=True, max_size=4)),
 )
 
 
@@ -121,7 +130,8 @@ def test_latest_is_the_newest_transaction_id(events: list[tuple[str, object]]) -
     if world.transactions and world.subscriptions:
         latest = world.resolve("latest")
         try:
-            assert world.resolve(str(world.newest())) == latest
+            fixed = world.resolve(str(world.newest()))
+            assert [(cut.source_id, cut.upto) for cut in fixed] == [(cut.source_id, cut.upto) for cut in latest]
         except (SnapshotNotFound, NeverSynced):
             assert not any(cut.upto for cut in latest)
 
@@ -156,6 +166,22 @@ def test_today_and_the_days_before_the_first_are_refused_with_the_range() -> Non
     world.sync([20, 0])
     for day in ("2024-03-01", "2024-03-02", "1999-01-01"):
         with pytest.raises(SnapshotNotFound, match="has the days 2024-02-10 to 2024-02-29"):
+            world.resolve(day)
+
+
+def test_an_index_read_by_the_project_is_cut_at_times() -> None:
+    """Any day since 2000 can be used as soon as it is over, and a transaction is the second in which it was recorded."""
+    world = World()
+    world.subscribe([2, 4])
+    world.wait(1)
+    world.add(2)
+    noon = int(NOON.timestamp())
+    assert world.resolve("2") == (Cut(2, TransactionId(2)), Cut(4, TransactionId(0), noon + 3600))
+    assert world.resolve("latest") == (Cut(2, TransactionId(2)), Cut(4, TransactionId(0)))
+    end = int(datetime(2010, 5, 2, tzinfo=UTC).timestamp()) - 1
+    assert world.resolve("2010-05-01") == (Cut(2, TransactionId(0)), Cut(4, TransactionId(0), end))
+    for day in ("1999-12-31", "2024-03-01"):
+        with pytest.raises(SnapshotNotFound, match="has the days 2000-01-01 to 2024-02-29"):
             world.resolve(day)
 
 
