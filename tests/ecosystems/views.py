@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from entrepot.core.answers import About, Unlearned
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256, seconds
+from entrepot.ecosystems.python.entry import Entry, pack
+from entrepot.ecosystems.python.names import normalize, parse_file_name
 from entrepot.ecosystems.r import paths
 
 PUBLISHED = datetime(2024, 1, 31, 12, 0, 2, tzinfo=UTC)
@@ -46,11 +50,46 @@ def archived(package: str, version: str, *, size: int | None = 1000, published: 
     )
 
 
+def python_listed(
+    name: str,
+    entry: Entry | None = None,
+    *,
+    project: str = "demo",
+    id: int = 1,
+    size: int | None = 1000,
+    md5: str | None = None,
+    sha256: str | None = "1" * 64,
+    published: datetime | None = PUBLISHED,
+) -> Listed:
+    """One file of a Python project; its name tells the version."""
+    normal = normalize(project)
+    file = File(
+        id=id,
+        source_id=1,
+        package=normal,
+        version=parse_file_name(normal, name).version,
+        name=name,
+        size=size,
+        md5=md5,
+        sha256=Sha256(sha256) if sha256 else None,
+        sha256_since=None,
+        published_at=seconds(published),
+        fields=pack(entry or Entry()),
+    )
+    return Listed(file, FileStatus.CURRENT)
+
+
 @dataclass(frozen=True, slots=True)
 class FixedView:
-    """A view of just these files, in this order."""
+    """A view of just these files, in this order.
+
+    `learnt`: file id -> hash of a metadata document that was read out of it; `documents` are those that are at hand.
+    """
 
     files: tuple[Listed, ...]
+    abouts: Mapping[str, About] = field(default_factory=dict)
+    learnt: Mapping[int, Sha256] = field(default_factory=dict)
+    documents: Mapping[Sha256, bytes] = field(default_factory=dict)
 
     def current(self) -> list[Listed]:
         return [each for each in self.files if each.status is FileStatus.CURRENT]
@@ -60,3 +99,17 @@ class FixedView:
 
     def of_package(self, package: PackageName) -> list[Listed]:
         return [each for each in self.files if each.file.package == package]
+
+    def names(self) -> Iterator[PackageName]:
+        return iter(sorted({each.file.package for each in self.files}))
+
+    def about(self, package: PackageName) -> About | None:
+        return self.abouts.get(package)
+
+    def metadata_hashes(self, files: Sequence[File]) -> dict[int, Sha256]:
+        return {file.id: self.learnt[file.id] for file in files if file.id in self.learnt}
+
+    def metadata(self, file: File) -> bytes:
+        if file.sha256 not in self.documents:
+            raise Unlearned(lambda: None)
+        return self.documents[file.sha256]

@@ -14,7 +14,7 @@ from entrepot.core.model import PackageName
 LONGEST = 200
 """Characters of a project's name or of a version; of a file's name a few of them together."""
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!~@=,() -]*")
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!~@=,() -]{0,399}")
 _ARCHIVES = (".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz", ".tar.Z", ".tar")
 _OTHERS = (".egg", ".exe", ".msi", ".rpm", ".deb", ".dmg")
 SUFFIXES = (".whl", *_ARCHIVES, *_OTHERS)
@@ -47,7 +47,7 @@ def is_name(name: str) -> bool:
 
 def is_file_name(name: str) -> bool:
     """Whether `name` can be that of a file: safe in a path, a header and a page as it is, or percent-encoded."""
-    return len(name) <= 2 * LONGEST and _FILE_NAME.fullmatch(name) is not None
+    return _FILE_NAME.fullmatch(name) is not None
 
 
 def is_canonical(version: str) -> bool:
@@ -55,15 +55,11 @@ def is_canonical(version: str) -> bool:
     return len(version) <= LONGEST and _CANONICAL.fullmatch(version) is not None
 
 
+@lru_cache(maxsize=4096)
 def canonical_version(version: str) -> str:
     """A version in the form in which equal ones look alike; as it stands where it is none (PEP 440)."""
     if len(version) > LONGEST or _CANONICAL.fullmatch(version):
         return version
-    return _canonical(version)
-
-
-@lru_cache(maxsize=4096)
-def _canonical(version: str) -> str:
     try:
         return str(Version(version))
     except InvalidVersion:
@@ -86,7 +82,7 @@ def parse_file_name(project: PackageName, name: str) -> FileName:
     prefix = _prefix(project).match(name)
     rest = name[prefix.end() :] if prefix is not None else ""
     if name.endswith(".whl"):
-        return FileName("wheel", canonical_version(rest.removesuffix(".whl").partition("-")[0]))
+        return FileName("wheel", canonical_version(rest.partition("-")[0].removesuffix(".whl")))
     suffix = next((suffix for suffix in _ARCHIVES if name.endswith(suffix)), None)
     if suffix is None:
         return FileName("other", _version_within(rest))

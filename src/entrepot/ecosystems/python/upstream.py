@@ -31,8 +31,8 @@ from entrepot.ecosystems.python.names import is_file_name, is_name, is_of_projec
 STATUSES = ("active", "archived", "quarantined", "deprecated")
 MOST_FAULTS = 100
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
-_WEB = re.compile(r"https?://[^/?#\s\\]+(?:/[!-~]*)?", re.IGNORECASE | re.ASCII)
-_LOCAL = re.compile(r"file://[^/?#\s\\]*/[!-~]*", re.IGNORECASE | re.ASCII)
+_WEB = re.compile(r"https?://[^/?#\s\\]+(?:/[!\"$-~]*)?", re.ASCII)
+_LOCAL = re.compile(r"file://[^/?#\s\\]*/[!\"$-~]*", re.ASCII)
 _MAJOR = re.compile(r"\s*([0-9]{1,9})\.")
 _HEAD_MAJOR = re.compile(rb'"api-version"\s*:\s*"([^"]{1,20})"')
 _PIECE = 64 * 1024
@@ -131,7 +131,8 @@ def _read_file(told: Mapping[str, Any], reading: _Reading) -> FoundFile:
     name = told.get("filename")
     if not isinstance(name, str) or not is_file_name(name):
         raise ValueError("that is no name of a file")
-    if not is_of_project(reading.project, name):
+    parsed = parse_file_name(reading.project, name)
+    if not parsed.version and not is_of_project(reading.project, name):
         raise ValueError("it is of another project")
     url = _resolve(told.get("url"), reading)
     hashes = read_hashes(told.get("hashes"))
@@ -149,7 +150,7 @@ def _read_file(told: Mapping[str, Any], reading: _Reading) -> FoundFile:
     )
     return FoundFile(
         name=name,
-        version=parse_file_name(reading.project, name).version,
+        version=parsed.version,
         url=url,
         size=read_number(told.get("size")),
         md5=md5,
@@ -161,19 +162,21 @@ def _read_file(told: Mapping[str, Any], reading: _Reading) -> FoundFile:
 
 def _resolve(url: object, reading: _Reading) -> str:
     """A link as a whole URL that may be asked for: an index on the web names no files of this machine."""
-    if not isinstance(url, str) or not url.strip():
+    if not isinstance(url, str) or not url or url.isspace():
         raise ValueError("it has no URL")
-    if not _WEB.fullmatch(url) or "#" in url:
-        folder, slash, last = url.strip().partition("#")[0].rpartition("/")
-        if not slash or "?" in folder or last in ("", ".", ".."):
-            url = _joined(reading.base, folder + slash + last)
-        else:
-            whole = reading.folders.get(folder)
-            if whole is None:
-                whole = reading.folders[folder] = _joined(reading.base, folder + slash)
-            url = whole + last
-        if not url.isascii() or not url.isprintable() or " " in url:
-            url = quote(url, safe="%/:?&=+$,;~!@()*[]'")
+    if _WEB.fullmatch(url):
+        return url
+    folder, slash, last = url.strip().partition("#")[0].rpartition("/")
+    if not slash or "?" in folder or last in ("", ".", ".."):
+        url = _joined(reading.base, folder + slash + last)
+    else:
+        # Most pages have all their files in one folder, or each in its own on the web.
+        whole = reading.folders.get(folder)
+        if whole is None:
+            whole = reading.folders[folder] = _joined(reading.base, folder + slash)
+        url = whole + last
+    if not url.isascii() or not url.isprintable() or " " in url:
+        url = quote(url, safe="%/:?&=+$,;~!@()*[]'")
     if _WEB.fullmatch(url) or (reading.is_local and _LOCAL.fullmatch(url)):
         return url
     raise ValueError("its URL can't be used")
