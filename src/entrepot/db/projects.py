@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
@@ -110,7 +111,7 @@ def change_names(
     connection: Connection,
     source_id: int,
     *,
-    added: Sequence[PackageName],
+    added: Iterable[PackageName],
     removed: Sequence[PackageName],
     total: int,
     at: TransactionId,
@@ -119,8 +120,8 @@ def change_names(
     connection.execute(insert(name_lists).values(source_id=source_id, since=at, total=total))
     mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     statement = f"INSERT INTO names (source_id, package, since, until) VALUES ({mark}, {mark}, {mark}, {mark})"
-    for start in range(0, len(added), PAGE):
-        rows = [(source_id, name, at, FOREVER) for name in added[start : start + PAGE]]
+    names_left = iter(added)
+    while rows := [(source_id, name, at, FOREVER) for name in islice(names_left, PAGE)]:
         connection.exec_driver_sql(statement, rows)
     gone = (
         update(names)

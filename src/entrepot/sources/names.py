@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from typing import BinaryIO, cast
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, TextIO
 
 from sqlalchemy import Connection
 
@@ -26,6 +29,8 @@ from entrepot.sources.mirror import ACTOR, LOST_HALF, SMALL, Synced, check_is_fi
 LIST_LIMIT = 1024**3
 VALIDATORS = "simple"
 """The list's validators in the mirror's row: [ETag, Last-Modified, None]."""
+SPOOL = "names-"
+"""Beginning of the names of folders that hold a list while it is compared."""
 GIVE_UP_AFTER = 10
 """Projects in a row for which upstream doesn't answer, after which the rest is not tried."""
 
@@ -53,25 +58,45 @@ def refresh(app: App, source: Source, *, force: bool, history: History | None = 
     url = app.settings.pypi_upstream
     known = state.validators.get(VALIDATORS) if state.upstream == url else None
     report("asking upstream", 0, 0)
-    with tempfile.TemporaryFile(dir=app.settings.server.data_dir / "tmp") as spool:
-        file = cast(BinaryIO, spool)
+    with (
+        tempfile.TemporaryDirectory(dir=app.settings.server.data_dir / "tmp", prefix=SPOOL) as folder,
+        Path(folder, "list").open("w+b") as file,
+        Path(folder, "added").open("w+", encoding="ascii") as added,
+    ):
         fetched = _ask(app, url, known, file)
         if fetched.not_modified:
             ids: tuple[TransactionId, ...] = ()
-            added: list[PackageName] = []
-            removed: list[PackageName] = []
+            news = _News(added)
         else:
             report("reading the list", 0, 0)
             file.seek(0)
-            total, added, removed = _compare(app, source, before, file)
-            _check_size(total - len(added) + len(removed), total, url, force=force)
+            news = _compare(app, source, before, _in_order(file, folder), _News(added))
+            _check_size(news.total - news.added + len(news.removed), news.total, url, force=force)
             report("writing", 0, 0)
-            ids = _write(app, source, before, added, removed, total)
+            ids = _write(app, source, before, news)
     validators = {VALIDATORS: [fetched.etag, fetched.last_modified, None]}
     with app.db.write(shows=False) as connection:
         record_success(connection, source, url=url, began=began, validators=validators)
     faults = _read_again(app, source, int(began.timestamp() - app.settings.pypi.refresh), report)
-    return Synced(ids, added=len(added), removed=len(removed), faults=faults)
+    return Synced(ids, added=news.added, removed=len(news.removed), faults=faults)
+
+
+class _News:
+    """What is new on a list: `total` names of which `added` are new, those themselves in a file; and who is gone."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self.total = 0
+        self.added = 0
+        self.removed: list[PackageName] = []
+
+    def add(self, name: PackageName) -> None:
+        self.added += 1
+        self._file.write(name + "\n")
+
+    def names(self) -> Iterator[PackageName]:
+        self._file.seek(0)
+        return (PackageName(line[:-1]) for line in self._file)
 
 
 def _now(connection: Connection, source: Source) -> Cut:
@@ -98,26 +123,38 @@ def _ask(app: App, url: str, known: list[str | None] | None, file: BinaryIO) -> 
     )
 
 
+def _in_order(file: BinaryIO, folder: str) -> Iterator[PackageName]:
+    """The names of a list, sorted, each once: in parts by their first letter, so that only one is in memory."""
+    with ExitStack() as open_files:
+        parts: dict[str, TextIO] = {}
+        for name in upstream.read_names(file):
+            if name[0] not in parts:
+                path = Path(folder, f"part-{ord(name[0])}")
+                parts[name[0]] = open_files.enter_context(path.open("w+", encoding="ascii"))
+            parts[name[0]].write(name + "\n")
+        for first in sorted(parts):
+            parts[first].seek(0)
+            yield from (PackageName(line[:-1]) for line in sorted(set(parts[first])))
+
+
 def _compare(
-    app: App, source: Source, before: tuple[TransactionId, int] | None, file: BinaryIO
-) -> tuple[int, list[PackageName], list[PackageName]]:
-    """(how many names there are, new ones, those that are gone), by going along both lists in their order."""
-    found = sorted(set(upstream.read_names(file)))
+    app: App, source: Source, before: tuple[TransactionId, int] | None, found: Iterable[PackageName], news: _News
+) -> _News:
+    """Go along the list that is known and the one that was found, both in order; what is new goes to `news`."""
     known = db_projects.all_names(app.db, source.id, before[0]) if before is not None else iter(())
-    added: list[PackageName] = []
-    removed: list[PackageName] = []
     have = next(known, None)
     for name in found:
+        news.total += 1
         while have is not None and have < name:
-            removed.append(have)
+            news.removed.append(have)
             have = next(known, None)
         if have == name:
             have = next(known, None)
         else:
-            added.append(name)
+            news.add(name)
     if have is not None:
-        removed += [have, *known]
-    return len(found), added, removed
+        news.removed += [have, *known]
+    return news
 
 
 def _check_size(had: int, has: int, url: str, *, force: bool) -> None:
@@ -131,23 +168,20 @@ def _check_size(had: int, has: int, url: str, *, force: bool) -> None:
 
 
 def _write(
-    app: App,
-    source: Source,
-    before: tuple[TransactionId, int] | None,
-    added: list[PackageName],
-    removed: list[PackageName],
-    total: int,
+    app: App, source: Source, before: tuple[TransactionId, int] | None, news: _News
 ) -> tuple[TransactionId, ...]:
-    if before is not None and not added and not removed:
+    if before is not None and not news.added and not news.removed:
         return ()
     with app.db.write() as connection:
         if db_projects.names_state(connection, _now(connection, source)) != before:
             raise SyncRunning(f"source {source.name!r} was changed by another sync meanwhile; nothing was changed")
         now = app.clock()
         day = db_transactions.day_for_source(connection, source.id, now.date())
-        message = f"read the list of projects: {total} names, {len(added)} new, {len(removed)} gone"
+        message = f"read the list of projects: {news.total} names, {news.added} new, {len(news.removed)} gone"
         at = db_transactions.add(connection, time=now, day=day, actor=ACTOR, message=message, source_id=source.id)
-        db_projects.change_names(connection, source.id, added=added, removed=removed, total=total, at=at)
+        db_projects.change_names(
+            connection, source.id, added=news.names(), removed=news.removed, total=news.total, at=at
+        )
         return (at,)
 
 

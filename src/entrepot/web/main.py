@@ -21,6 +21,7 @@ from entrepot.jobs.runner import Runner
 from entrepot.operations import repositories
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, parse_listen
+from entrepot.sources.names import SPOOL
 from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.context import UPLOADS, Context
 from entrepot.web.local import alone, announce
@@ -47,7 +48,7 @@ def serve(settings: Settings) -> None:
         app = open_app(settings)
         try:
             ensure_defaults(app)
-            _sweep_uploads(data_dir)
+            _sweep_received(data_dir)
             threading.Thread(target=_sweep_store, args=(app, time.time()), name="sweep", daemon=True).start()
             runner = Runner(app, is_alone=True, schedules=True)
             with _listen(settings) as listener:
@@ -109,10 +110,11 @@ def _sweep_store(app: App, began: float) -> None:
         _log.warning("the store could not be swept: %s", error)
 
 
-def _sweep_uploads(data_dir: Path) -> None:
+def _sweep_received(data_dir: Path) -> None:
     """Remove what a killed server was receiving; nobody else has the data folder now."""
-    for left in (data_dir / "tmp").glob(f"{UPLOADS}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for prefix in (UPLOADS, SPOOL):
+        for left in (data_dir / "tmp").glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _listen(settings: Settings) -> socket.socket:
