@@ -19,6 +19,7 @@ import pytest
 import urllib3
 
 from entrepot.app import App
+from entrepot.web.hot import LARGEST_FILE, LARGEST_READ
 from entrepot.web.serve import Serve
 from tests.support.archives import make_source_package
 from tests.support.server import Live, eventually, running
@@ -53,6 +54,37 @@ def test_whole_and_in_parts(site: Live) -> None:
         part = site.get(PATH, Range=f"bytes={start}-{end - 1}")
         assert (part.status, part.data) == (206, LARGE[start:end])
         assert part.headers["Content-Range"] == f"bytes {start}-{end - 1}/{size}"
+
+
+@pytest.mark.parametrize("size", [LARGEST_FILE, LARGEST_READ // 2, LARGEST_READ])
+def test_files_of_middle_size_are_read_for_each_answer(site: Live, size: int) -> None:
+    """A file that is not kept in memory is finished all the same: the answer is where it is, not its bytes."""
+    if not site.app.settings.storage_url.startswith("file"):
+        pytest.skip("the store has no folder")
+    middle = make_source_package("middle", "1.0", files={"inst/padding.bin": PADDING[:size]})
+    path = "/mine/latest/src/contrib/middle_1.0.tar.gz"
+    assert site.upload("internal", ("middle_1.0.tar.gz", middle))[0] == 200
+    first = site.get(path)
+    hit = site.hot.find(path.encode())
+    assert hit is not None
+    body = hit.ready.bodies[""]
+    assert body.content is None
+    # At the limit the ordinary way takes over, for the bytes alone.
+    assert hit.content(body) == (middle if len(middle) <= LARGEST_READ else None)
+    again = site.get(path)
+    assert first.data == again.data == middle
+    assert _told(first) == _told(again) == _told(site.get(path, "HEAD"))
+    assert site.get(path, If_None_Match=first.headers["ETag"]).status == 304
+    assert site.get(path, Range="bytes=7-11").data == middle[7:12]
+    stored = Path(body.path or "")
+    stored.rename(stored.with_suffix(".away"))
+    assert site.get(path).status == 503
+    stored.with_suffix(".away").rename(stored)
+    assert site.get(path).data == middle
+
+
+def _told(response: urllib3.BaseHTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.items() if name.lower() != "date"}
 
 
 def test_a_client_that_goes_away_stops_the_reading(site: Live) -> None:

@@ -18,15 +18,15 @@ FIXED = "public, max-age=31536000, immutable"
 
 @pytest.fixture
 def site(live: Live) -> Live:
-    """Repository `mine` over source `internal`: demo 1.0 is added by transaction 3, demo 2.0 by 4."""
+    """Repository `mine` over source `internal`: demo 1.0 is added by transaction 4, demo 2.0 by 5."""
     for path, body in (
         ("/sources", {"name": "internal"}),
         ("/repos", {"name": "mine"}),
         ("/repos/mine/sources", {"source": "internal"}),
     ):
         assert live.api("POST", path, body)[0] in (200, 201)
-    assert live.upload("internal", ("demo_1.0.tar.gz", DEMO))[1]["transaction"] == 3
-    assert live.upload("internal", ("demo_2.0.tar.gz", DEMO2))[1]["transaction"] == 4
+    assert live.upload("internal", ("demo_1.0.tar.gz", DEMO))[1]["transaction"] == 4
+    assert live.upload("internal", ("demo_2.0.tar.gz", DEMO2))[1]["transaction"] == 5
     return live
 
 
@@ -74,11 +74,11 @@ def test_both_paths_answer_for_every_version(site: Live, path: str, data: bytes)
 
 def test_old_snapshots_show_what_was(site: Live) -> None:
     """At the transaction of the first add there is 1.0 alone; 2.0 is refused there."""
-    index = site.get("/mine/3/src/contrib/PACKAGES")
+    index = site.get("/mine/4/src/contrib/PACKAGES")
     assert b"Version: 1.0" in index.data
     assert index.headers["Cache-Control"] == FIXED
-    assert site.get("/mine/3/src/contrib/demo_2.0.tar.gz").status == 404
-    assert site.get("/mine/3/src/contrib/demo_1.0.tar.gz").headers["Cache-Control"] == FIXED
+    assert site.get("/mine/4/src/contrib/demo_2.0.tar.gz").status == 404
+    assert site.get("/mine/4/src/contrib/demo_1.0.tar.gz").headers["Cache-Control"] == FIXED
 
 
 def test_latest_is_kept_briefly(site: Live) -> None:
@@ -189,7 +189,7 @@ def test_a_date_names_the_range(site: Live) -> None:
     site.app.clock.wait(days=1)  # type: ignore[attr-defined]
     served = site.get("/mine/2024-03-01/src/contrib/PACKAGES")
     assert served.status == 200
-    assert served.data == site.get("/mine/4/src/contrib/PACKAGES").data
+    assert served.data == site.get("/mine/5/src/contrib/PACKAGES").data
     assert "the days 2024-03-01 to 2024-03-01" in site.get("/mine/2024-03-02/src/contrib/PACKAGES").data.decode()
     assert site.upload("internal", ("demo_3.0.tar.gz", make_source_package("demo", "3.0")))[0] == 200
     again = site.get("/mine/2024-03-01/src/contrib/PACKAGES")
@@ -203,16 +203,16 @@ def test_a_name_given_anew_does_not_answer_for_the_old_one(site: Live, end: str)
         site.api("DELETE", "/repos/mine")
     else:
         assert site.api("PATCH", "/repos/mine", {"name": "ours"})[0] == 200
-        assert site.get("/ours/4/src/contrib/PACKAGES").status == 200
+        assert site.get("/ours/5/src/contrib/PACKAGES").status == 200
     site.api("POST", "/repos", {"name": "mine"})
     site.api("POST", "/repos/mine/sources", {"source": "internal"})
     assert site.get("/mine/latest/src/contrib/PACKAGES").status == 200
-    assert site.get("/mine/4/src/contrib/PACKAGES").status == 404
+    assert site.get("/mine/5/src/contrib/PACKAGES").status == 404
 
 
 def test_the_root_of_a_repository_answers(site: Live) -> None:
     """renv reads the root of a repository's URL."""
-    for path in ("/mine", "/mine/", "/mine/latest", "/mine/latest/", "/mine/4"):
+    for path in ("/mine", "/mine/", "/mine/latest", "/mine/latest/", "/mine/5"):
         assert site.get(path).status == 200
 
 
@@ -234,7 +234,7 @@ def test_precedence_and_the_old_order_at_the_old_transaction(site: Live) -> None
     site.api("POST", "/sources", {"name": "second"})
     assert site.upload("second", ("demo_9.0.tar.gz", other))[0] == 200
     site.api("POST", "/repos/mine/sources", {"source": "second"})
-    before = site.api("GET", "/transactions/6")[1]["id"]
+    before = site.api("GET", "/transactions/7")[1]["id"]
     assert b"Version: 2.0" in site.get("/mine/latest/src/contrib/PACKAGES").data
     assert site.get("/mine/latest/src/contrib/demo_9.0.tar.gz").status == 404
     status, repo = site.api("PUT", "/repos/mine/sources", {"sources": ["second", "internal"]})

@@ -79,7 +79,16 @@ def _is_hot(site: Live, path: str) -> bool:
 
 @pytest.mark.parametrize("path", [INDEX, f"{INDEX}.gz", f"{INDEX}.rds", FILE, MISSING])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("headers", [(), ("Accept-Encoding: gzip",), ("If-None-Match: *",), ('If-None-Match: "x"',)])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (),
+        ("Accept-Encoding: gzip",),
+        ("Accept-Encoding: zstd;q=0.5, gzip;q=0.1",),
+        ("If-None-Match: *",),
+        ('If-None-Match: "x"',),
+    ],
+)
 def test_finished_answers_are_those_of_the_ordinary_way(
     site: Live, wire: socket.socket, path: str, method: str, headers: tuple[str, ...]
 ) -> None:
@@ -191,20 +200,20 @@ def test_indexes_are_in_memory_once(site: Live) -> None:
     site.get(INDEX)
     hit = site.hot.find(INDEX.encode())
     assert hit is not None
-    assert hit.ready.gzip is not None
-    assert hit.ready.plain.content is hit.ready.gzip.content is None
+    assert sorted(hit.ready.bodies) == ["", "gzip", "zstd"]
+    assert all(form.content is None for form in hit.ready.bodies.values())
     assert hit.rendered is site.app.documents.in_memory(str(hit.ready.document))
 
 
 def test_finished_answers_are_bounded() -> None:
     """The least used go when they weigh too much; answers of an older catalogue are not kept."""
-    hot = HotAnswers(version=lambda: 7, document=lambda _: None, limit=100_000)
+    hot = HotAnswers(version=lambda: 7, document=lambda _: None, now=lambda: 0, limit=100_000)
     for number in range(40):
-        hot.keep(b"/%d" % number, Ready(7, body(200, [], None, bytes(10_000))))
+        hot.keep(b"/%d" % number, Ready(7, {"": body(200, [], None, bytes(10_000))}))
         hot.find(b"/0")
     assert hot.find(b"/0") is not None
     assert hot.find(b"/1") is None
     assert sum(hot.find(b"/%d" % number) is not None for number in range(40)) == 8
-    hot.keep(b"/old", Ready(6, body(200, [], None, b"")))
-    hot.keep(b"/dropped", Ready(7, body(200, [], None, b""), None, "an index that is no longer in memory"))
+    hot.keep(b"/old", Ready(6, {"": body(200, [], None, b"")}))
+    hot.keep(b"/dropped", Ready(7, {"": body(200, [], None, None)}, "an index that is no longer in memory"))
     assert hot.find(b"/old") is hot.find(b"/dropped") is None

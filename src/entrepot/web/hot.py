@@ -1,56 +1,69 @@
-"""Finished answers, found by the request's path alone: no thread, no database, nothing to compute.
+"""Finished answers, found by the request's path and what it accepts: no thread, no database, nothing to compute.
 
-An answer holds as long as the catalogue has the version that it was made at (`Database.version`); it is made by
-`web.serve` in the ordinary way and kept here on the way out. `web.wire` gives it out.
+An answer holds as long as the catalogue has the version that it was made at (`Database.version`), and no longer than
+what was known of an upstream then; it is made by `web.serve` in the ordinary way and kept here on the way out.
+`web.wire` gives it out.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import NamedTuple
 
 from entrepot.documents import Rendered
 from entrepot.web.reply import ALWAYS, Headers, of_unchanged
 
-REASONS = {200: b"OK", 304: b"Not Modified", 404: b"Not Found"}
 LARGEST_FILE = 128 * 1024
-"""Files up to this size are kept whole; larger ones are streamed from the store each time."""
-_ENTRY = 1500
-"""About what an entry costs besides its body."""
+"""Files up to this size are kept whole."""
+LARGEST_READ = 1024 * 1024
+"""Files up to this size are read at once for each answer; larger ones are streamed in the ordinary way."""
+_ENTRY = 500
+_BODY = 1000
+"""About what an entry and each of its forms cost besides the bytes."""
+
+Choose = Callable[[str], str]
+"""Which form of an index an Accept header takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
     """One form of an entity. `head` and `unchanged` are status line and headers, without a date and the empty line.
 
-    `content` is None for a rendered index: that is in the memory of `Documents`, which may let it go.
+    `content` is None for what is elsewhere: a file at `path`, or a rendered index in the memory of `Documents`, which
+    may let it go.
     """
 
     head: bytes
     content: bytes | None
     etag: bytes | None
     unchanged: bytes
+    encoding: str = ""
+    path: str | None = None
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer, its gzip twin if it has one, and the version of the catalogue that it was made at.
+    """An answer by its encodings ("" for the plain bytes), and the version of the catalogue that it was made at.
 
-    `document` is the key of the rendered index that it is, `digest` that of its bytes.
+    `document` is the key of the rendered index that it is, `digest` that of its bytes. `expires` is when it has to be
+    made anew, in seconds since 1970.
     """
 
     version: int
-    plain: Body
-    gzip: Body | None = None
+    bodies: Mapping[str, Body]
     document: str | None = None
     digest: str = ""
+    expires: float | None = None
 
     @property
     def weight(self) -> int:
-        return _ENTRY + len(self.plain.content or b"")
+        return _ENTRY + sum(_BODY + len(body.content or b"") for body in self.bodies.values())
 
 
 class Hit(NamedTuple):
@@ -59,35 +72,52 @@ class Hit(NamedTuple):
     ready: Ready
     rendered: Rendered | None
 
-    def content(self, body: Body) -> bytes:
-        """The bytes of one of its forms."""
-        if self.rendered is None:
-            return body.content or b""
-        return (self.rendered.compressed or b"") if body is self.ready.gzip else self.rendered.body
+    def content(self, body: Body) -> bytes | bytearray | None:
+        """The bytes of one of its forms; None if they are not at hand: a large file, or one that a disk has."""
+        if self.rendered is not None:
+            return self.rendered.form(body.encoding)
+        return body.content if body.path is None else _read(body.path, body.size)
+
+
+class _Entry(NamedTuple):
+    """What is kept of a path: one answer, under "", or one for each form of which `choose` tells by the Accept."""
+
+    choose: Choose | None
+    forms: dict[str, Ready]
 
 
 @dataclass
 class HotAnswers:
     """Answers by path, the least used dropped where they weigh more than `limit` bytes.
 
-    `version` tells the catalogue's present version; `document` gives the rendered index of a key if it is in memory.
+    `version` tells the catalogue's present version, `now` the time in seconds since 1970; `document` gives the rendered
+    index of a key if it is in memory.
     """
 
     version: Callable[[], int]
     document: Callable[[str], Rendered | None]
+    now: Callable[[], float]
     limit: int = 48 * 1024**2
-    _kept: OrderedDict[bytes, Ready] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[bytes, _Entry] = field(default_factory=OrderedDict)
     _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def find(self, path: bytes) -> Hit | None:
-        """The answer to GET and HEAD of `path` as it stands in the request line."""
-        found = self._kept.get(path)
+    def __contains__(self, path: bytes) -> bool:
+        """Whether there may be an answer for `path`."""
+        return path in self._kept
+
+    def find(self, path: bytes, accept: bytes | None = None) -> Hit | None:
+        """The answer to GET and HEAD of `path` as it stands in the request line, with this Accept header."""
+        entry = self._kept.get(path)
+        if entry is None:
+            return None
+        form = "" if entry.choose is None else entry.choose((accept or b"").decode("latin-1"))
+        found = entry.forms.get(form)
         if found is None:
             return None
         rendered = self.document(found.document) if found.document is not None else None
         is_whole = found.document is None or (rendered is not None and rendered.digest == found.digest)
-        if found.version != self.version() or not is_whole:
+        if found.version != self.version() or not is_whole or self._is_over(found):
             self._drop(path)
             return None
         # Without the lock: another thread may just have dropped it.
@@ -97,16 +127,30 @@ class HotAnswers:
             return None
         return Hit(found, rendered)
 
-    def keep(self, path: bytes, ready: Ready) -> None:
-        """Keep an answer, unless the catalogue has changed since it was made."""
-        if ready.version != self.version():
+    def keep(self, path: bytes, ready: Ready, *, choose: Choose | None = None, accept: str = "") -> None:
+        """Keep an answer, unless the catalogue has changed since it was made.
+
+        Args:
+            choose: tells the form by the Accept, where the path alone doesn't decide.
+            accept: that of the request that was answered.
+        """
+        if ready.version != self.version() or self._is_over(ready):
             return
+        form = "" if choose is None else choose(accept)
         with self._lock:
-            self._forget(path)
-            self._kept[path] = ready
-            self._weight += ready.weight
+            entry = self._kept.get(path)
+            if entry is None or entry.choose is not choose:
+                self._forget(path)
+                entry = self._kept[path] = _Entry(choose, {})
+            old = entry.forms.get(form)
+            entry.forms[form] = ready
+            self._weight += ready.weight - (old.weight if old is not None else 0)
+            self._kept.move_to_end(path)
             while self._weight > self.limit:
                 self._forget(next(iter(self._kept)))
+
+    def _is_over(self, ready: Ready) -> bool:
+        return ready.expires is not None and self.now() >= ready.expires
 
     def _drop(self, path: bytes) -> None:
         with self._lock:
@@ -115,20 +159,48 @@ class HotAnswers:
     def _forget(self, path: bytes) -> None:
         old = self._kept.pop(path, None)
         if old is not None:
-            self._weight -= old.weight
+            self._weight -= sum(ready.weight for ready in old.forms.values())
 
 
-def body(status: int, headers: Headers, etag: str | None, content: bytes, *, is_document: bool = False) -> Body:
-    """An entity as it goes over the wire; `headers` without Content-Length and ETag."""
-    sent = [*headers, (b"content-length", str(len(content)).encode())]
+def body(
+    status: int, headers: Headers, etag: str | None, content: bytes | None, *, size: int = 0, encoding: str = "",
+    path: str | None = None, reason: bytes = b"",
+) -> Body:  # fmt: skip
+    """An entity as it goes over the wire.
+
+    Args:
+        headers: without Content-Length, Content-Encoding and ETag.
+        content: None for a rendered index and for a file at `path`, of `size` bytes.
+        reason: the reason phrase, where it is not the usual one.
+    """
+    size = len(content) if content is not None else size
+    sent = [*headers, (b"content-length", str(size).encode())]
+    if encoding:
+        sent.append((b"content-encoding", encoding.encode()))
     if status == 200:
         sent.append((b"accept-ranges", b"bytes"))
     if etag:
         sent.append((b"etag", etag.encode()))
-    kept = None if is_document else content
-    return Body(_head(status, sent), kept, etag.encode() if etag else None, _head(304, of_unchanged(headers, etag)))
+    head, unchanged = _head(status, sent, reason), _head(304, of_unchanged(headers, etag))
+    return Body(head, content, etag.encode() if etag else None, unchanged, encoding, path, size)
 
 
-def _head(status: int, headers: Headers) -> bytes:
-    lines = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS[status])]
+def _head(status: int, headers: Headers, reason: bytes = b"") -> bytes:
+    lines = [b"HTTP/1.1 %d %s\r\n" % (status, reason or HTTPStatus(status).phrase.encode())]
     return b"".join([*lines, *(b"%s: %s\r\n" % header for header in [*headers, *ALWAYS])])
+
+
+def _read(path: str, size: int) -> bytearray | None:
+    """A whole file if that needs nobody to wait for a disk: what the kernel has in memory."""
+    if size > LARGEST_READ:
+        return None
+    content = bytearray(size)
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            is_whole = os.preadv(file, [content], 0, os.RWF_NOWAIT) == size
+        finally:
+            os.close(file)
+    except (OSError, AttributeError):  # it is gone, not in memory, or the system can't tell
+        return None
+    return content if is_whole else None

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from entrepot.core.errors import EntrepotError, RangeNotSatisfiable
+from entrepot.documents import ENCODINGS
 from entrepot.web.errors import plain, status_of
 
 _log = logging.getLogger(__name__)
@@ -22,14 +25,22 @@ Headers = list[tuple[bytes, bytes]]
 Chunks = Callable[[int, int | None], AsyncIterator[bytes]]
 """The bytes [start, end) of an entity; to the end where `end` is None."""
 
+PATHSEND = "http.response.pathsend"
+REASON = "entrepot.reason"
+"""The server takes a message of type `http.response.start` with the reason phrase as bytes under this key."""
 NOT_KEPT = "no-store"
 NOT_THERE = b"public, max-age=60"
+MOVED = b"public, max-age=3600"
+LONGEST_REASON = 150
+LONGEST_ACCEPT = 200
+"""Characters of an Accept-Encoding that are looked at."""
 ALWAYS: Headers = [
     (b"x-repository-type", b"RSPM"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
 """The headers of every answer to a package client."""
+_Q = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 _OF_UNCHANGED = (b"cache-control", b"last-modified", b"vary")
 
 
@@ -38,7 +49,7 @@ class Request:
     """What matters of a request to a package client's URL; `path` still has its percent-encoding.
 
     `sends_path` says whether the server takes a file's path and sends the file itself (ASGI's extension
-    `http.response.pathsend`).
+    `http.response.pathsend`), `sends_reason` whether it takes a reason phrase (an extension of our own, `REASON`).
     """
 
     method: str
@@ -46,6 +57,7 @@ class Request:
     has_query: bool
     headers: dict[str, str]
     sends_path: bool = False
+    sends_reason: bool = False
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
@@ -53,8 +65,8 @@ class Request:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         path, mark, _ = raw.decode("latin-1").partition("?")
         has_query = bool(mark or scope.get("query_string"))
-        sends_path = "http.response.pathsend" in (scope.get("extensions") or {})
-        return cls(scope["method"], path, has_query, headers, sends_path)
+        extensions = scope.get("extensions") or {}
+        return cls(scope["method"], path, has_query, headers, PATHSEND in extensions, REASON in extensions)
 
 
 class Reply:
@@ -122,11 +134,12 @@ class Reply:
 
     async def text(self, status: int, text: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         body = text.encode()
-        await self._start(status, [*text_headers(body), *headers])
+        await self._start(status, [*text_headers(body), *headers], reason_of(text) if status >= 400 else b"")
         await self._send({"type": "http.response.body", "body": b"" if self.request.method == "HEAD" else body})
 
     async def redirect(self, location: str) -> None:
-        await self.text(308, f"moved to {location}\n", [(b"location", location.encode("latin-1", "replace"))])
+        """Answer that it is elsewhere for good; `location` is an absolute path, percent-encoded."""
+        await self.text(308, moved_text(location), moved_headers(location))
 
     async def error(self, error: EntrepotError) -> None:
         """An error as package clients show it. After the first byte only a cut connection can still tell."""
@@ -161,9 +174,10 @@ class Reply:
         condition = self.request.headers.get("if-range")
         return condition is None or condition.strip() == etag
 
-    async def _start(self, status: int, headers: Headers) -> None:
+    async def _start(self, status: int, headers: Headers, reason: bytes = b"") -> None:
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ALWAYS]})
+        told = {REASON: reason} if reason and self.request.sends_reason else {}
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ALWAYS], **told})
 
 
 def of_unchanged(headers: Headers, etag: str | None) -> Headers:
@@ -186,13 +200,44 @@ def matches(given: str, etag: str) -> bool:
     return etag in tags or "*" in tags
 
 
-def accepts_gzip(header: str) -> bool:
-    """Whether an Accept-Encoding takes gzip."""
+def encodings(header: str) -> tuple[str, ...]:
+    """Which of `ENCODINGS` an Accept-Encoding likes better than none, the best first (RFC 9110, 12.5.3)."""
+    return _encodings(header[:LONGEST_ACCEPT])
+
+
+@lru_cache(maxsize=256)
+def _encodings(header: str) -> tuple[str, ...]:
+    weights: dict[str, float] = {}
     for item in header.lower().split(","):
-        name, _, q = item.partition(";")
-        if name.strip() in ("gzip", "*"):
-            return q.strip().replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        name, _, parameters = item.partition(";")
+        weights[name.strip()] = _weight(parameters)
+    # "*" is for those who look no further; gzip is what all of them can read.
+    weights.setdefault("gzip", weights.get("*", 0.0))
+    least = weights.get("identity", 0.0)
+    liked = [name for name in ENCODINGS if weights.get(name, 0.0) > 0 and weights[name] >= least]
+    return tuple(sorted(liked, key=lambda name: -weights[name]))
+
+
+def _weight(parameters: str) -> float:
+    """The q of an item; 0 if it can't be read."""
+    name, _, value = parameters.partition("=")
+    if name.strip() != "q":
+        return 1.0
+    return float(value) if _Q.fullmatch(value := value.strip()) else 0.0
+
+
+def reason_of(text: str) -> bytes:
+    """A text as a reason phrase: pip and twine show a person nothing else of an error. One bounded line in Latin-1."""
+    line = "".join(c if c.isprintable() else " " for c in text.strip())
+    return line.encode("latin-1", "replace")[:LONGEST_REASON]
+
+
+def moved_text(location: str) -> str:
+    return f"moved to {location}\n"
+
+
+def moved_headers(location: str) -> Headers:
+    return [(b"location", location.encode("ascii")), (b"cache-control", MOVED)]
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

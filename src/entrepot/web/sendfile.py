@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from entrepot.web.reply import PATHSEND, Send
+
 _PIECE = 1024 * 1024
 """Bytes of a file that are handed to the kernel at once, at most."""
 
 
-def with_pathsend(cycle: RequestResponseCycle) -> Callable[[Any], Awaitable[None]]:
-    """`cycle.send` that knows ASGI's `http.response.pathsend`: the kernel copies the file to the connection."""
-    plain = cycle.send
+def with_pathsend(cycle: RequestResponseCycle, plain: Send) -> Send:
+    """`plain`, which sends messages of `cycle`, that knows ASGI's `http.response.pathsend` as well: the kernel copies
+    the file to the connection."""
 
     async def send(message: Any) -> None:
-        if message["type"] != "http.response.pathsend":
+        if message["type"] != PATHSEND:
             await plain(message)
             return
         try:

@@ -22,17 +22,17 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
 from entrepot.app import App
-from entrepot.core.answers import Answer, Ask, Document, Index, LargeDocument, MovedTo, SendFile, Unlearned
+from entrepot.core.answers import Answer, Ask, Document, LargeDocument, MovedTo, SendFile, Unlearned
 from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, UpstreamUnavailable
 from entrepot.core.model import File, RepositoryType
-from entrepot.documents import Rendered
+from entrepot.documents import OnDisk, Rendered
 from entrepot.flights import Flight
 from entrepot.operations import serving
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
 from entrepot.web import hot
 from entrepot.web.errors import plain
-from entrepot.web.hot import HotAnswers, Ready
+from entrepot.web.hot import Body, HotAnswers, Ready
 from entrepot.web.reply import (
     NOT_THERE,
     Headers,
@@ -41,9 +41,12 @@ from entrepot.web.reply import (
     Request,
     Scope,
     Send,
-    accepts_gzip,
+    encodings,
     http_date,
+    moved_headers,
+    moved_text,
     pieces,
+    reason_of,
     text_headers,
 )
 
@@ -86,8 +89,12 @@ class Serve:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._rendering: dict[str, asyncio.Future[Rendered]] = {}
-        self.hot = HotAnswers(version=lambda: app.db.version, document=app.documents.in_memory)
+        self._rendering: dict[str, asyncio.Future[Rendered | OnDisk]] = {}
+        self.hot = HotAnswers(
+            version=lambda: app.db.version,
+            document=app.documents.in_memory,
+            now=lambda: app.clock().timestamp(),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope)
@@ -133,14 +140,14 @@ class Serve:
             case FileNotListed():
                 self._keep_missing(opened, answer, request)
                 await reply.error(answer)
-            case Document():
+            case Document() | LargeDocument():
                 await self._document(opened, answer, reply)
-            case LargeDocument():
-                await self._document(opened, _joined(answer), reply)
             case SendFile():
                 await self._file(opened, answer, stored, reply)
             case MovedTo(tail=elsewhere):
-                await reply.redirect(quote(f"/{repo}/{snapshot}/{elsewhere}"))
+                location = quote(f"/{repo}/{snapshot}/{elsewhere}")
+                self._keep_moved(opened, location, request)
+                await reply.redirect(location)
 
     def _find(self, place: _Place, request: Request) -> tuple[OpenView, Answer | FileNotListed, _Stored | None]:
         """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
@@ -160,33 +167,48 @@ class Serve:
         content = self._app.storage.get_bytes(key) if size <= hot.LARGEST_FILE else None
         return _Stored(key, size, self._app.storage.local_path(key), content)
 
-    async def _document(self, opened: OpenView, document: Document, reply: Reply) -> None:
-        rendered = await self._rendered(opened, document)
-        is_final = opened.is_fixed and not rendered.incomplete
+    async def _document(self, opened: OpenView, document: Document | LargeDocument, reply: Reply) -> None:
+        found = await self._rendered(opened, document)
+        incomplete = found.incomplete if isinstance(found, Rendered) else 0
         headers: Headers = [
             (b"content-type", document.media_type.encode()),
-            (b"cache-control", (FIXED if is_final else LATEST_INDEX).encode()),
+            (b"cache-control", (FIXED if opened.is_fixed and not incomplete else LATEST_INDEX).encode()),
         ]
         if opened.changed:
             headers.append((b"last-modified", http_date(opened.changed)))
-        if rendered.incomplete:
-            headers.append((b"x-entrepot-incomplete", str(rendered.incomplete).encode()))
-        if document.compress:
+        if incomplete:
+            headers.append((b"x-entrepot-incomplete", str(incomplete).encode()))
+        if isinstance(document, LargeDocument) or document.compress:
             headers.append((b"vary", b"accept, accept-encoding" if document.varies else b"accept-encoding"))
-        self._keep_document(opened, document, rendered, headers, reply.request)
-        body, etag = _variant(rendered, reply.request)
-        if body is not rendered.body:
-            headers.append((b"content-encoding", b"gzip"))
-        await reply.entity(headers, etag, len(body), pieces(body))
+        elif document.varies:
+            headers.append((b"vary", b"accept"))
+        self._keep_document(opened, document, found, headers, reply.request)
+        liked = encodings(reply.request.headers.get("accept-encoding", ""))
+        encoding = next((it for it in liked if it in found.encodings), "")
+        if encoding:
+            headers.append((b"content-encoding", encoding.encode()))
+        etag = _document_etag(found, encoding)
+        if isinstance(found, Rendered):
+            form = found.form(encoding)
+            await reply.entity(headers, etag, len(form), pieces(form))
+        else:
+            path, size = found.forms[encoding]
+            await _send_path(reply, headers, etag, path, size)
 
-    async def _rendered(self, opened: OpenView, document: Document) -> Rendered:
+    async def _rendered(self, opened: OpenView, document: Document | LargeDocument) -> Rendered | OnDisk:
         """The index, rendered by one thread however many ask for it at once."""
-        key = f"{serving.document_key(opened, document)} {opened.filled}"
-        making = self._rendering.get(key)
+        key = serving.document_key(opened, document)
+        make: Callable[[], Rendered | OnDisk]
+        if isinstance(document, LargeDocument):
+            make = functools.partial(self._app.documents.get_large, key, document.pieces)
+        else:
+            make = functools.partial(serving.render, self._app, opened, document)
+        being_made = f"{key} {opened.filled}"
+        making = self._rendering.get(being_made)
         if making is None:
-            making = asyncio.ensure_future(_in_thread(serving.render, self._app, opened, document))
-            self._rendering[key] = making
-            making.add_done_callback(lambda _: self._rendering.pop(key, None))
+            making = asyncio.ensure_future(_in_thread(make))
+            self._rendering[being_made] = making
+            making.add_done_callback(lambda _: self._rendering.pop(being_made, None))
         return await asyncio.shield(making)
 
     async def _file(self, opened: OpenView, answer: SendFile, stored: _Stored | None, reply: Reply) -> None:
@@ -221,50 +243,66 @@ class Serve:
         """A file of the store: from memory, by the front server or the server itself where they can, else streamed."""
         request = reply.request
         if stored.content is not None:
-            if _is_plain(opened, request):
-                body = hot.body(200, headers, etag, stored.content)
-                self.hot.keep(_path(request), Ready(opened.version, body))
+            self._keep(opened, request, {"": hot.body(200, headers, etag, stored.content)})
             await reply.entity(headers, etag, stored.size, pieces(stored.content))
             return
-        is_whole = request.method == "GET" and "range" not in request.headers and stored.path is not None
         front = self._app.settings.server.send_files
         if stored.path is not None and front:
             await reply.by_front(headers, etag, _front_header(front, stored))
-        elif is_whole and request.sends_path:
-            await reply.path(headers, etag, stored.size, str(stored.path))
         elif stored.path is not None:
-            await reply.entity(headers, etag, stored.size, functools.partial(_from_disk, stored.path, stored.size))
+            body = hot.body(200, headers, etag, None, size=stored.size, path=str(stored.path))
+            self._keep(opened, request, {"": body})
+            await _send_path(reply, headers, etag, stored.path, stored.size)
         else:
             await reply.entity(headers, etag, stored.size, functools.partial(_from_store, self._app, stored.key))
 
     def _keep_document(
-        self, opened: OpenView, document: Document, rendered: Rendered, headers: Headers, request: Request
+        self,
+        opened: OpenView,
+        document: Document | LargeDocument,
+        found: Rendered | OnDisk,
+        headers: Headers,
+        request: Request,
     ) -> None:
-        if not _is_plain(opened, request):
-            return
-        zipped = None
-        if rendered.compressed is not None:
-            encoded = [*headers, (b"content-encoding", b"gzip")]
-            etag = f'"{rendered.digest}-gzip"'
-            zipped = hot.body(200, encoded, etag, rendered.compressed, is_document=True)
-        plain_body = hot.body(200, headers, f'"{rendered.digest}"', rendered.body, is_document=True)
-        key = serving.document_key(opened, document)
-        self.hot.keep(_path(request), Ready(opened.version, plain_body, zipped, key, rendered.digest))
+        bodies = {}
+        for encoding in ("", *found.encodings):
+            told, size, path = _document_etag(found, encoding), 0, None
+            if isinstance(found, Rendered):
+                size = len(found.form(encoding))
+            else:
+                place, size = found.forms[encoding]
+                path = str(place)
+            bodies[encoding] = hot.body(200, headers, told, None, size=size, encoding=encoding, path=path)
+        key = serving.document_key(opened, document) if isinstance(found, Rendered) else None
+        self._keep(opened, request, bodies, document=key, digest=found.digest, varies=document.varies)
 
     def _keep_missing(self, opened: OpenView, error: FileNotListed, request: Request) -> None:
-        if _is_plain(opened, request):
-            text = plain(error).encode()
-            headers = [text_headers(text)[0], (b"cache-control", NOT_THERE)]
-            self.hot.keep(_path(request), Ready(opened.version, hot.body(404, headers, None, text)))
+        text = plain(error)
+        headers = [text_headers(text.encode())[0], (b"cache-control", NOT_THERE)]
+        self._keep(opened, request, {"": hot.body(404, headers, None, text.encode(), reason=reason_of(text))})
 
+    def _keep_moved(self, opened: OpenView, location: str, request: Request) -> None:
+        text = moved_text(location).encode()
+        headers = [text_headers(text)[0], *moved_headers(location)]
+        self._keep(opened, request, {"": hot.body(308, headers, None, text)})
 
-def _is_plain(opened: OpenView, request: Request) -> bool:
-    """Whether the path alone decides the answer, for as long as the catalogue stays as it is."""
-    return not request.has_query and serving.chooser(opened) is None and opened.view.expires is None
-
-
-def _path(request: Request) -> bytes:
-    return request.path.encode("latin-1")
+    def _keep(
+        self,
+        opened: OpenView,
+        request: Request,
+        bodies: dict[str, Body],
+        *,
+        document: str | None = None,
+        digest: str = "",
+        varies: bool = False,
+    ) -> None:
+        """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
+        if request.has_query:
+            return
+        ready = Ready(opened.version, bodies, document, digest, opened.view.expires)
+        choose = serving.chooser(opened) if varies else None
+        path = request.path.encode("latin-1")
+        self.hot.keep(path, ready, choose=choose, accept=request.headers.get("accept", ""))
 
 
 def _split(path: str) -> _Place:
@@ -281,13 +319,6 @@ def _split(path: str) -> _Place:
     return _Place(parts[0], parts[1] if len(parts) > 1 else None, "/".join(parts[2:]), is_folder)
 
 
-def _joined(large: LargeDocument) -> Document:
-    def render() -> Index:
-        return Index(b"".join(large.pieces()))
-
-    return Document(large.key, large.media_type, render, compress=True, varies=large.varies)
-
-
 def _about(opened: OpenView, snapshot: str) -> str:
     """A page for those who open a repository's URL in a browser, and for renv, which looks for Nexus in it."""
     repository = opened.repository
@@ -302,12 +333,8 @@ def _about(opened: OpenView, snapshot: str) -> str:
     )
 
 
-def _variant(rendered: Rendered, request: Request) -> tuple[bytes, str]:
-    """The body that suits the client's Accept-Encoding, and its ETag."""
-    accepted = request.headers.get("accept-encoding", "")
-    if rendered.compressed is not None and accepts_gzip(accepted):
-        return rendered.compressed, f'"{rendered.digest}-gzip"'
-    return rendered.body, f'"{rendered.digest}"'
+def _document_etag(found: Rendered | OnDisk, encoding: str) -> str:
+    return f'"{found.digest}-{encoding}"' if encoding else f'"{found.digest}"'
 
 
 def _file_etag(file: File) -> str | None:
@@ -320,6 +347,16 @@ def _front_header(front: str, stored: _Stored) -> tuple[bytes, bytes]:
     if front == "x-accel-redirect":
         return b"x-accel-redirect", quote(FRONT_SERVERS_FILES + stored.key.path).encode()
     return b"x-sendfile", str(stored.path).encode()
+
+
+async def _send_path(reply: Reply, headers: Headers, etag: str | None, path: Path, size: int) -> None:
+    """A file of this machine: by the server itself where it can, else streamed."""
+    request = reply.request
+    is_whole = request.method == "GET" and "range" not in request.headers
+    if is_whole and request.sends_path and not reply.not_modified(etag, None):
+        await reply.path(headers, etag, size, str(path))
+    else:
+        await reply.entity(headers, etag, size, functools.partial(_from_disk, path, size))
 
 
 async def _from_disk(path: Path, size: int, start: int, end: int | None) -> AsyncIterator[bytes]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from entrepot.web.hot import Body, Hit, HotAnswers, Ready
-from entrepot.web.reply import accepts_gzip, matches
+from entrepot.web.reply import PATHSEND, REASON, Send, encodings, matches
 from entrepot.web.sendfile import with_pathsend
 
 LARGEST_HEAD = 8192
@@ -57,10 +57,10 @@ class Wire(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self._in_message = True
         super().on_message_begin()
-        self.scope["extensions"] = {"http.response.pathsend": {}}
+        self.scope["extensions"] = {PATHSEND: {}, REASON: {}}
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        cycle.send = with_pathsend(cycle)  # type: ignore[assignment, method-assign]
+        cycle.send = with_pathsend(cycle, _with_reasons(cycle))  # type: ignore[assignment, method-assign]
         super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
@@ -87,25 +87,29 @@ class Wire(HttpToolsProtocol):
         if request is None:
             return False
         method, path, lines = request.groups()
-        hit = self.hot.find(path)
-        if hit is None:
+        if path not in self.hot:
             return False
         headers = _headers(lines)
-        if headers is None:
+        hit = self.hot.find(path, headers.get(b"accept")) if headers is not None else None
+        if headers is None or hit is None:
             return False
-        self._write(hit, _choose(hit.ready, headers), headers.get(b"if-none-match"), is_head=method == b"HEAD")
-        return True
+        body = _choose(hit.ready, headers)
+        return self._write(hit, body, headers.get(b"if-none-match"), is_head=method == b"HEAD")
 
-    def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> None:
+    def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> bool:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
         if condition is not None and body.etag is not None and _matches(condition, body.etag):
             self.transport.write(b"%s%s\r\n" % (body.unchanged, own))
         elif is_head:
             self.transport.write(b"%s%s\r\n" % (body.head, own))
         else:
-            self.transport.writelines((b"%s%s\r\n" % (body.head, own), hit.content(body)))
+            content = hit.content(body)
+            if content is None:
+                return False
+            self.transport.writelines((b"%s%s\r\n" % (body.head, own), content))
         self.server_state.total_requests += 1
         self._stay()
+        return True
 
     def _stay(self) -> None:
         """Keep the connection as long as uvicorn would; one timer for many requests, since each would cost as much."""
@@ -146,11 +150,46 @@ def _headers(lines: bytes) -> dict[bytes, bytes] | None:
 
 
 def _choose(ready: Ready, headers: dict[bytes, bytes]) -> Body:
-    accepted = headers.get(b"accept-encoding")
-    if ready.gzip is not None and accepted is not None and accepts_gzip(accepted.decode("latin-1")):
-        return ready.gzip
-    return ready.plain
+    if len(ready.bodies) > 1:
+        for encoding in encodings(headers.get(b"accept-encoding", b"").decode("latin-1")):
+            if encoding in ready.bodies:
+                return ready.bodies[encoding]
+    return ready.bodies[""]
 
 
 def _matches(condition: bytes, etag: bytes) -> bool:
     return condition == etag or matches(condition.decode("latin-1"), etag.decode("latin-1"))
+
+
+def _with_reasons(cycle: RequestResponseCycle) -> Send:
+    """`cycle.send` that knows `REASON`: uvicorn has one phrase for each status."""
+    plain = cycle.send
+
+    async def send(message: Any) -> None:
+        reason = message.get(REASON)
+        if reason is None:
+            await plain(message)
+            return
+        transport = cycle.transport
+        line = b"HTTP/1.1 %d %s" % (message["status"], reason)
+        cycle.transport = cast(asyncio.Transport, _FirstLine(transport, line))
+        try:
+            await plain(message)
+        finally:
+            cycle.transport = transport
+
+    return send
+
+
+class _FirstLine:
+    """A connection on which one answer begins with another status line."""
+
+    def __init__(self, transport: asyncio.Transport, line: bytes) -> None:
+        self._transport = transport
+        self._line = line
+
+    def write(self, head: bytes) -> None:
+        self._transport.write(self._line + head[head.index(b"\r\n") :])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
