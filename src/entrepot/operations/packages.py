@@ -22,6 +22,7 @@ __all__ = [
     "Upload",
     "add_files",
     "archive_package",
+    "check_takes_python",
     "remove_package",
     "unyank_package",
     "yank_package",
@@ -53,6 +54,21 @@ def add_files(
         message = comment or "added " + ", ".join(item.upload.name for item in checked)
         adding = Adding(app, connection, db_sources.get(connection, source), checked, replace=replace)
         return adding.record(actor=actor, message=message)
+
+
+def check_takes_python(app: App, source: str) -> None:
+    """See that a source takes Python packages, before any are sent to it.
+
+    Raises:
+        SourceNotFound, WrongType
+    """
+    with app.db.read() as connection:
+        found = db_sources.get(connection, source)
+        if rules_of(found).has_archive:
+            raise WrongType(
+                f"source {found.name!r} is of type {found.type.value}, which takes no Python packages",
+                hint="upload to a source of type local-python",
+            )
 
 
 def archive_package(app: App, source: str, package: str, *, actor: str, comment: str = "") -> Outcome:

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from entrepot.web.context import PREFIX, Context
 from entrepot.web.reply import Reply, Request
 from entrepot.web.serve import Serve
+from entrepot.web.upload import PREFIX as UPLOAD
+from entrepot.web.upload import Uploads
 from entrepot.web.wire import wire_for
 
 THREADS = 32
@@ -70,6 +72,7 @@ class _Pages:
 
 def _site(context: Context, serve: Serve) -> ASGIApp:
     pages = _Pages(context)
+    uploads = Uploads(context)
     threads = ThreadPoolExecutor(THREADS, thread_name_prefix="web")
     prepared: set[int] = set()
 
@@ -84,6 +87,8 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
         if path.startswith(PREFIX + "/") or path == PREFIX:
             api, _ = await pages.ready()
             await api(scope, receive, send)
+        elif path.startswith(UPLOAD + "/"):
+            await uploads(scope, receive, send)
         elif path == "/__ping__":
             await Reply(Request.of(scope), receive, send).text(200, "pong\n", [(b"cache-control", b"no-store")])
         elif path in ("", "/"):
