@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote, urljoin
 
@@ -31,11 +32,15 @@ from entrepot.ecosystems.python.names import is_file_name, is_name, is_of_projec
 STATUSES = ("active", "archived", "quarantined", "deprecated")
 MOST_FAULTS = 100
 _BLANK = b"\xef\xbb\xbf \t\r\n\f"
-_WEB = re.compile(r"https?://[^/?#\s\\]+(?:/[!\"$-~]*)?", re.ASCII)
+_WEB = re.compile(
+    r"https?://(?=[^/])[^/?#\s\\\[\]]*(?:\[[0-9A-Fa-f:.]+\](?::[0-9]+)?)?(?:/[!\"$-~]*)?",
+    re.ASCII,
+)
 _LOCAL = re.compile(r"file://[^/?#\s\\]*/[!\"$-~]*", re.ASCII)
 _MAJOR = re.compile(r"\s*([0-9]{1,9})\.")
-_HEAD_MAJOR = re.compile(rb'"api-version"\s*:\s*"([^"]{1,20})"')
+_LIST_MARKS = (b"pypi:repository-version", b"<title>simple index</title>")
 _PIECE = 64 * 1024
+_DEEPEST = 100
 _NO_INDEX = "check the URL, and whether a proxy or a login page stands in between"
 
 
@@ -167,7 +172,9 @@ def _resolve(url: object, reading: _Reading) -> str:
     if _WEB.fullmatch(url):
         return url
     folder, slash, last = url.strip().partition("#")[0].rpartition("/")
-    if not slash or "?" in folder or last in ("", ".", ".."):
+    if last in ("", ".", ".."):
+        raise ValueError("its URL leads to a folder")
+    if not slash or "?" in folder:
         url = _joined(reading.base, folder + slash + last)
     else:
         # Most pages have all their files in one folder, or each in its own on the web.
@@ -277,44 +284,57 @@ def read_names(stream: BinaryIO) -> Iterator[PackageName]:
         UpstreamInvalid: it is no such list, or is cut short, as far as that shows. It may show at the end only: what
             was given out until then is worth nothing.
     """
-    head = stream.read(_PIECE)
-    first = head.lstrip(_BLANK)[:1]
-    if first not in (b"{", b"<"):
+    head = stream.read(_PIECE).lstrip(_BLANK)
+    if head[:1] == b"{":
+        yield from _json_names(_pieces(head, stream))
+    elif head[:1] == b"<":
+        count = 0
+        for name in read_html_names(_pieces(head, stream)):
+            count += 1
+            yield name
+        if not count and not any(mark in head.lower() for mark in _LIST_MARKS):
+            raise UpstreamInvalid("the upstream's list of projects names none", hint=_NO_INDEX)
+    else:
         raise UpstreamInvalid("the upstream's list of projects is neither JSON nor HTML", hint=_NO_INDEX)
-    pieces = _pieces(head, stream)
-    count = 0
-    for name in _json_names(pieces) if first == b"{" else read_html_names(pieces):
-        count += 1
-        yield name
-    marks = (b'"projects"',) if first == b"{" else (b"pypi:repository-version", b"<title>simple index</title>")
-    if not count and not any(mark in head.lower() for mark in marks):
-        raise UpstreamInvalid("the upstream's list of projects names none", hint=_NO_INDEX)
 
 
 def _pieces(head: bytes, stream: BinaryIO) -> Iterator[bytes]:
-    yield head.lstrip(_BLANK)
+    yield head
     while piece := stream.read(_PIECE):
         yield piece
 
 
 def _json_names(pieces: Iterator[bytes]) -> Iterator[PackageName]:
-    head = next(pieces)
-    version = _HEAD_MAJOR.search(head)
-    _check_version(version[1].decode(errors="replace") if version else None)
-    names = ijson.sendable_list()
-    parser = ijson.items_coro(names, "projects.item.name")
+    """`projects[].name`, by events: readers that build paths or values take the square of a deep nesting."""
+    events = ijson.sendable_list()
+    parser = ijson.basic_parse_coro(events)
+    depth, key, is_list, is_found = 0, "", False, False
     try:
-        parser.send(head)
-        for piece in pieces:
-            yield from _normal(names)
-            del names[:]
-            parser.send(piece)
-        parser.close()
+        for piece in chain(pieces, [None]):
+            if piece is None:
+                parser.close()
+            else:
+                parser.send(piece)
+            for event, value in events:
+                if event == "map_key":
+                    key, is_list = value, is_list and depth > 1
+                elif event == "string":
+                    if is_list and depth == 3 and key == "name" and is_name(value):
+                        yield normalize(value)
+                    elif depth == 2 and key == "api-version":
+                        _check_version(value)
+                elif event in ("start_map", "start_array"):
+                    if event == "start_array":
+                        is_list = is_list or (depth == 1 and key == "projects")
+                        is_found, key = is_found or is_list, ""
+                    depth += 1
+                elif event in ("end_map", "end_array"):
+                    depth -= 1
+            del events[:]
+            if depth > _DEEPEST:
+                raise UpstreamInvalid(f"the upstream's list of projects is nested more than {_DEEPEST} deep")
     except ijson.JSONError as error:
         reason = " ".join(str(error).split())[:200]
         raise UpstreamInvalid(f"the upstream's list of projects can't be read: {reason}") from error
-    yield from _normal(names)
-
-
-def _normal(names: list[Any]) -> Iterator[PackageName]:
-    return (normalize(name) for name in names if isinstance(name, str) and is_name(name))
+    if not is_found:
+        raise UpstreamInvalid("the upstream's JSON has no list of projects", hint=_NO_INDEX)
