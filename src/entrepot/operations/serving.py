@@ -113,6 +113,7 @@ class DatabaseView:
         self._cuts = cuts
         self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
+        self._won: dict[PackageName, tuple[Cut | None, list[Listed]]] = {}
         self.expires: float | None = None
 
     def current(self) -> list[Listed]:
@@ -126,16 +127,20 @@ class DatabaseView:
         return self._composed(partial(db_listings.current_keys, fact=fact, package=package), itemgetter(1))
 
     def of_package(self, package: PackageName) -> list[Listed]:
-        with self._app.db.read() as connection:
-            _, rows = self._winner(connection, package)
-            return rows
+        return self._winner(package)[1]
 
-    def _winner(self, connection: Connection, package: PackageName) -> tuple[Cut | None, list[Listed]]:
+    def _winner(self, package: PackageName) -> tuple[Cut | None, list[Listed]]:
         """The first source that has the package, at its cut, and all that it shows of it.
 
         A source that is read by the project is asked only for names that none before it has: its upstream never hears
         of packages of our own.
         """
+        if package not in self._won:
+            with self._app.db.read() as connection:
+                self._won[package] = self._look_up(connection, package)
+        return self._won[package]
+
+    def _look_up(self, connection: Connection, package: PackageName) -> tuple[Cut | None, list[Listed]]:
         for cut in self._cuts:
             source = self._sources[cut.source_id]
             learn = KINDS[source.type].learn
@@ -181,10 +186,10 @@ class DatabaseView:
             yield from (key[1] for key in listed)
 
     def about(self, package: PackageName) -> About | None:
+        cut, _ = self._winner(package)
+        if cut is None or cut.at is not None or not self._sources[cut.source_id].is_read_by_project:
+            return None
         with self._app.db.read() as connection:
-            cut, _ = self._winner(connection, package)
-            if cut is None or cut.at is not None:
-                return None
             state = db_projects.state(connection, cut.source_id, package)
         return state.about if state is not None else None
 

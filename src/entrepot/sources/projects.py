@@ -262,7 +262,7 @@ def _move(connection: Connection, source: Source, package: PackageName, page: Pr
 
 
 def _lacks_metadata(page: ProjectPage) -> bool:
-    return any(file.name.endswith(".whl") and entry.unpack(file.fields).core_metadata is None for file in page.files)
+    return any(file.name.endswith(".whl") and not entry.has_metadata(file.fields) for file in page.files)
 
 
 def _message(page: ProjectPage, changes: PageChanges, *, is_first: bool) -> str:

@@ -38,6 +38,11 @@ def pack(entry: Entry) -> str:
     return to_json(told).decode()
 
 
+def has_metadata(fields: str | None) -> bool:
+    """Whether the entry names a metadata document; cheaper than `unpack`."""
+    return fields is not None and '"core-metadata":"' in fields
+
+
 def unpack(fields: str | None) -> Entry:
     """The entry of such a text; of None, one that tells nothing."""
     if not fields:
