@@ -361,3 +361,22 @@ def test_describe() -> None:
         Change(ChangeKind.ADDED, r, "0.1"),
         Change(ChangeKind.REMOVED, PackageName("s"), "9"),
     ]
+
+
+def test_describe_versions_side_by_side() -> None:
+    """Where every version is current, all that happens to the files of one version is one change."""
+    p, q = PackageName("p"), PackageName("q")
+
+    def seen(*versions: tuple[PackageName, str]) -> list[Seen]:
+        return [Seen(*version, CURRENT) for version in versions]
+
+    begun = seen((p, "2.0"), (p, "2.0"), (p, "1.1"), (p, "0.9"), (q, "1.0"))
+    ended = seen((p, "1.0"), (p, "1.0"), (p, "1.1"), (p, "0.8"))
+    assert describe(begun, ended, beside={(p, "0.9"), (p, "0.8"), (p, "3.0")}) == [
+        Change(ChangeKind.ADDED, p, "2.0"),
+        Change(ChangeKind.REMOVED, p, "1.0"),
+        Change(ChangeKind.UPDATED, p, "0.8"),  # lost a file, and has others
+        Change(ChangeKind.UPDATED, p, "0.9"),  # got one more
+        Change(ChangeKind.UPDATED, p, "1.1"),  # as by a yank
+        Change(ChangeKind.ADDED, q, "1.0"),
+    ]

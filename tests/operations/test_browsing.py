@@ -47,7 +47,7 @@ def statements(app: App) -> Iterator[list[str]]:
 def grow(app: App, upto: int, tmp_path: Path) -> None:
     """Sources s0, s1, ... with a package and a sync waiting each, each in a repository, and all of them in `all`."""
     repositories.create_repository(app, "all", type_=RepositoryType.R, succeed_on_existing=True)
-    have = len(repositories.list_repositories(app)) - 2
+    have = len(repositories.list_repositories(app)) - 3
     path = tmp_path / "x"
     path.write_bytes(make_source_package("demo", "1.0"))
     for number in range(have, upto):
@@ -83,8 +83,8 @@ def test_the_number_of_statements_is_fixed(app: App, tmp_path: Path) -> None:
     three = measure()
     grow(app, 30, tmp_path)
     thirty = measure()
-    assert [rows for rows, _ in three.values()] == [5, 4, 3, 6]
-    assert [rows for rows, _ in thirty.values()] == [32, 31, 30, 60]
+    assert [rows for rows, _ in three.values()] == [6, 5, 3, 6]
+    assert [rows for rows, _ in thirty.values()] == [33, 32, 30, 60]
     assert {name: number for name, (_, number) in thirty.items()} == {
         name: number for name, (_, number) in three.items()
     }
@@ -126,17 +126,17 @@ def test_lists_tell_the_same_as_single_look_ups(app: App, tmp_path: Path) -> Non
     """What a list says of a repository or a source is what is said of it alone."""
     grow(app, 3, tmp_path)
     assert repositories.list_repositories(app) == [
-        repositories.repository_info(app, name) for name in ("cran", "all", "r0", "r1", "r2")
+        repositories.repository_info(app, name) for name in ("cran", "pypi", "all", "r0", "r1", "r2")
     ]
-    assert sources.list_sources(app) == [sources.source_info(app, name) for name in ("cran", "s0", "s1", "s2")]
+    assert sources.list_sources(app) == [sources.source_info(app, name) for name in ("cran", "pypi", "s0", "s1", "s2")]
     found = sources.source_info(app, "s1")
-    assert (found.packages, found.transaction, found.mirror, found.job is not None) == (1, 7, None, True)
-    assert repositories.repository_info(app, "r1").transaction == 7
-    assert repositories.repository_info(app, "all").transaction == 10
+    assert (found.packages, found.transaction, found.mirror, found.job is not None) == (1, 8, None, True)
+    assert repositories.repository_info(app, "r1").transaction == 8
+    assert repositories.repository_info(app, "all").transaction == 11
     empty = sources.create_source(app, "empty", type_=SourceType.LOCAL)[0]
     assert (empty.packages, empty.transaction, empty.job) == (0, None, None)
     repositories.unsubscribe(app, "all", "s1", actor="test")
-    assert repositories.repository_info(app, "all").transaction == 11
+    assert repositories.repository_info(app, "all").transaction == 12
 
 
 def test_a_page_of_titles_is_one_statement(app: App, tmp_path: Path) -> None:
@@ -295,6 +295,35 @@ def test_counts_of_a_mirror(mirrored: App, cran: FakeCran) -> None:
     sync(mirrored)
     assert [sum(counts.values()) for _, counts in in_list(mirrored, "cran")] == [2, 2, 2]
     assert in_list(mirrored, "cran") == in_full(mirrored, "cran")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_where_versions_stand_side_by_side(app: App, seed: int) -> None:
+    """Of Python packages a list counts what each transaction lists: one change a version, however many files."""
+    chance = random.Random(seed)
+    source = sources.create_source(app, "one", type_=SourceType.LOCAL_PYTHON)[0].source
+    shown: dict[int, tuple[str, str]] = {}
+    total = 0
+    for _ in range(60):
+        gone = [id_ for id_ in shown if chance.random() < 0.25]
+        names = [(chance.choice("ab"), chance.choice(("1.0", "1.1", "2.0"))) for _ in range(chance.randint(0, 4))]
+        new = {total + n: name for n, name in enumerate(names, 1)}
+        total += len(new)
+        with app.db.write() as connection:
+            facts = {"time": NOON, "day": NOON.date(), "actor": "test", "message": "", "source_id": source.id}
+            at = db_transactions.add(connection, **facts)
+            db_files.add(connection, [bare_file(id_, source.id, *name) for id_, name in new.items()])
+            db_files.hide(connection, [(id_, at) for id_ in gone])
+            db_files.show(connection, [(id_, source.id, CURRENT, at, FOREVER) for id_ in new])
+        before = set(shown.values())
+        shown = {id_: name for id_, name in shown.items() if id_ not in gone} | new
+        told = browsing.transaction(app, at).changes
+        assert len({(change.package, change.version) for change in told}) == len(told)
+        kinds = {kind: {(c.package, c.version) for c in told if c.kind is kind} for kind in ChangeKind}
+        assert kinds[ChangeKind.ADDED] == set(shown.values()) - before
+        assert kinds[ChangeKind.REMOVED] == before - set(shown.values())
+    assert in_list(app, "one") == in_full(app, "one")
+    assert all(any(c[kind] for _, c in in_list(app, "one")) for kind in ChangeKind if kind is not ChangeKind.ARCHIVED)
 
 
 @pytest.mark.parametrize("seed", range(5))

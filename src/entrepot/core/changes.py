@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -137,11 +137,33 @@ class Change:
     previous: str | None = None
 
 
-def describe(begun: Sequence[Seen], ended: Sequence[Seen]) -> list[Change]:
+Version = tuple[PackageName, str]
+
+
+def describe(
+    begun: Sequence[Seen], ended: Sequence[Seen], *, beside: Collection[Version] | None = None
+) -> list[Change]:
     """The changes of one transaction from the rows that it began and ended.
 
-    An update names the version that it replaced, which is not listed again as archived.
+    Args:
+        beside: where one version of a package is current and the others are archived, None: an update names the version
+            that it replaced, which is not listed again as archived. Where all versions stand side by side and may have
+            several files: those of which other files were there before and after; whatever happened to files of one
+            version is one change.
     """
+    changes = _side_by_side(begun, ended, beside) if beside is not None else _one_current(begun, ended)
+    return sorted(changes, key=lambda change: (change.package, change.kind.value, change.version))
+
+
+def _side_by_side(begun: Sequence[Seen], ended: Sequence[Seen], beside: Collection[Version]) -> Iterable[Change]:
+    came, left = ({(seen.package, seen.version) for seen in rows} for rows in (begun, ended))
+    for version in came | left:
+        was_there, is_there = version in beside or version in left, version in beside or version in came
+        kind = ChangeKind.UPDATED if was_there and is_there else ChangeKind.REMOVED if was_there else ChangeKind.ADDED
+        yield Change(kind, *version)
+
+
+def _one_current(begun: Sequence[Seen], ended: Sequence[Seen]) -> list[Change]:
     changes: list[Change] = []
     ended_current = {seen.package: seen.version for seen in ended if seen.status is FileStatus.CURRENT}
     ended_versions = {(seen.package, seen.version) for seen in ended}
@@ -165,4 +187,4 @@ def describe(begun: Sequence[Seen], ended: Sequence[Seen]) -> list[Change]:
         for seen in ended
         if (seen.package, seen.version) not in begun_versions
     ]
-    return sorted(changes, key=lambda change: (change.package, change.kind.value, change.version))
+    return changes

@@ -57,6 +57,8 @@ SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
     ),
 }
 """Which sources a repository of a type may subscribe to."""
+WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON]
+"""Sources whose versions are all current, side by side, each with any number of files."""
 
 
 READ_BY_PROJECT = frozenset({SourceType.PYPI})
@@ -82,6 +84,10 @@ class Source:
     @property
     def is_read_by_project(self) -> bool:
         return self.type in READ_BY_PROJECT
+
+    @property
+    def has_archive(self) -> bool:
+        return self.type not in WITHOUT_ARCHIVE
 
 
 @dataclass(frozen=True, slots=True)

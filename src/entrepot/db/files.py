@@ -7,29 +7,13 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Connection,
-    Subquery,
-    Table,
-    bindparam,
-    case,
-    func,
-    insert,
-    literal,
-    or_,
-    select,
-    union_all,
-    update,
-)
+from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, update
 
-from entrepot.core.changes import ChangeKind, Seen
-from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, TransactionId
+from entrepot.core.model import FOREVER, File, FileStatus, TransactionId
 from entrepot.db import bulk
 from entrepot.db.engine import chunks
 from entrepot.db.listings import FILE_COLUMNS
-from entrepot.db.schema import STATUS_CODES, STATUSES, descriptions, files, transactions, visibility
+from entrepot.db.schema import STATUS_CODES, descriptions, files, transactions, visibility
 
 
 def next_id(connection: Connection) -> int:
@@ -139,97 +123,3 @@ def shown_since(connection: Connection, file_id: int, upto: TransactionId) -> da
     )
     time: datetime | None = connection.execute(query).scalar()
     return time
-
-
-def seen_at(connection: Connection, source_id: int, ids: Sequence[int]) -> dict[int, tuple[list[Seen], list[Seen]]]:
-    """For each of these transactions of a source: the rows that it began and those that it ended."""
-    result: dict[int, tuple[list[Seen], list[Seen]]] = {id_: ([], []) for id_ in ids}
-    if not ids:
-        return result
-    query = (
-        select(files.c.package, files.c.version, visibility.c.status, visibility.c.since, visibility.c.until)
-        .join(files, files.c.id == visibility.c.file_id)
-        .where(
-            visibility.c.source_id == source_id,
-            or_(
-                visibility.c.since.in_(list(ids)),
-                visibility.c.status.in_(list(STATUSES)) & visibility.c.until.in_(list(ids)),
-            ),
-        )
-        .order_by(files.c.package, files.c.id)
-    )
-    for row in connection.execute(query):
-        seen = Seen(PackageName(row.package), row.version, STATUSES[row.status])
-        if row.since in result:
-            result[row.since][0].append(seen)
-        if row.until in result:
-            result[row.until][1].append(seen)
-    return result
-
-
-def count_changes(connection: Connection, ids: Iterable[int]) -> dict[int, dict[ChangeKind, int]]:
-    """What `core.changes.describe` would list of each of these transactions, counted by the database.
-
-    The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
-    """
-    version = _moves(list(ids))
-    package = (version.c.at, version.c.package)
-    row = select(
-        *version.c,
-        func.max(version.c.to_current).over(partition_by=package).label("package_to_current"),
-        func.max(version.c.from_current).over(partition_by=package).label("package_from_current"),
-    ).subquery()
-    came, left = row.c.to_current + row.c.to_archive, row.c.from_current + row.c.from_archive
-    had_current = row.c.package_from_current > 0
-    was_replaced = (row.c.package_to_current > 0) & (row.c.from_current > 0)
-    query = select(
-        row.c.at,
-        _total(row.c.to_current, ~had_current) + _total(row.c.to_archive, left == 0),
-        _total(row.c.to_current, had_current),
-        _total(row.c.to_archive, (left > 0) & ~was_replaced),
-        _total(left, came == 0),
-    ).group_by(row.c.at)
-    kinds = (ChangeKind.ADDED, ChangeKind.UPDATED, ChangeKind.ARCHIVED, ChangeKind.REMOVED)
-    return {at: dict(zip(kinds, map(int, counts), strict=True)) for at, *counts in connection.execute(query)}
-
-
-def _moves(ids: list[int]) -> Subquery:
-    """(transaction `at`, package, version) with how many rows of each status began and ended there."""
-    # By way of the transactions, each is a step in an index that begins with its source; SQLite takes the one by
-    # `since` only if that index has all that is asked for, so the status is looked up by the whole key.
-    at, same_source = transactions.c.id, visibility.c.source_id == transactions.c.source_id
-    key = visibility.alias()
-    same_row = (key.c.file_id == visibility.c.file_id) & (key.c.since == visibility.c.since)
-    ended = same_source & (visibility.c.until == at) & visibility.c.status.in_(list(STATUSES))
-    rows = union_all(
-        select(at.label("at"), visibility.c.file_id, key.c.status, literal(1).label("begun"))
-        .join_from(transactions, visibility, same_source & (visibility.c.since == at))
-        .join(key, same_row)
-        .where(at.in_(ids)),
-        select(at.label("at"), visibility.c.file_id, visibility.c.status, literal(0).label("begun"))
-        .join_from(transactions, visibility, ended)
-        .where(at.in_(ids)),
-    ).subquery()
-    current, archived = (rows.c.status == STATUS_CODES[s] for s in (FileStatus.CURRENT, FileStatus.ARCHIVED))
-    return (
-        select(
-            rows.c.at,
-            files.c.package,
-            _total(rows.c.begun, current).label("to_current"),
-            _total(rows.c.begun, archived).label("to_archive"),
-            _total(1 - rows.c.begun, current).label("from_current"),
-            _total(1 - rows.c.begun, archived).label("from_archive"),
-        )
-        .join(files, files.c.id == rows.c.file_id)
-        .group_by(rows.c.at, files.c.package, files.c.version)
-        .subquery()
-    )
-
-
-def _total(number: ColumnElement[Any], where: ColumnElement[bool]) -> ColumnElement[Any]:
-    return func.sum(case((where, number), else_=0))
-
-
-def seen(row: Listed) -> Seen:
-    """What `core.changes.describe` wants to know of a row."""
-    return Seen(row.file.package, row.file.version, row.status)

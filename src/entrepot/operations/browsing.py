@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.changes import Change, ChangeKind, describe
+from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import NotFound, PackageNotFound
 from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
 from entrepot.core.snapshots import (
@@ -26,6 +26,7 @@ from entrepot.core.snapshots import (
     servable_days,
     time_of,
 )
+from entrepot.db import changes as db_changes
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
@@ -233,7 +234,7 @@ def list_transactions(
             limit=page.limit,
             offset=page.offset,
         )
-        return _infos(connection, rows, db_files.count_changes(connection, [row.id for row in rows])), total
+        return _infos(connection, rows, db_changes.count(connection, [row.id for row in rows])), total
 
 
 def transaction(app: App, id_: int) -> TransactionInfo:
@@ -246,7 +247,7 @@ def transaction(app: App, id_: int) -> TransactionInfo:
             )
         changes: list[Change] = []
         if found.source_id is not None:
-            changes = describe(*db_files.seen_at(connection, found.source_id, [id_])[id_])
+            changes = db_changes.of_transaction(connection, db_sources.by_id(connection, found.source_id), found.id)
         (info,) = _infos(connection, [found], {id_: Counter(change.kind for change in changes)})
         return replace(info, changes=tuple(changes))
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.changes import Change, describe
+from entrepot.core.changes import Change
 from entrepot.core.errors import PackageNotFound, WrongType
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, Source, TransactionId
+from entrepot.db import changes as db_changes
 from entrepot.db import files as db_files
 from entrepot.db import owned as db_owned
 from entrepot.db import sources as db_sources
@@ -59,8 +60,7 @@ class State:
         db_files.add(connection, self.new)
         db_files.hide(connection, [(row.file.id, at) for row in ends])
         db_files.show(connection, [(row.file.id, source.id, row.status, at, FOREVER) for row in begins])
-        seen = [db_files.seen(row) for row in begins], [db_files.seen(row) for row in ends]
-        return Outcome(at, tuple(describe(*seen)))
+        return Outcome(at, tuple(db_changes.of_transaction(connection, source, at)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""What transactions did to packages: told one by one, or counted by the database. Both always agree."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Subquery, case, func, literal, or_, select, union_all
+
+from entrepot.core.changes import Change, ChangeKind, Seen, Version, describe
+from entrepot.core.model import WITHOUT_ARCHIVE, FileStatus, PackageName, Source, TransactionId
+from entrepot.db import bulk
+from entrepot.db.schema import STATUS_CODES, STATUSES, files, sources, transactions, visibility
+
+
+def of_transaction(connection: Connection, source: Source, at: TransactionId) -> list[Change]:
+    """What a transaction of a source did."""
+    query = (
+        select(files.c.package, files.c.version, visibility.c.status, visibility.c.since)
+        .join(files, files.c.id == visibility.c.file_id)
+        .where(
+            visibility.c.source_id == source.id,
+            or_(visibility.c.since == at, visibility.c.status.in_(list(STATUSES)) & (visibility.c.until == at)),
+        )
+        .order_by(files.c.package, files.c.id)
+    )
+    begun: list[Seen] = []
+    ended: list[Seen] = []
+    for row in connection.execute(query):
+        seen = Seen(PackageName(row.package), row.version, STATUSES[row.status])
+        (begun if row.since == at else ended).append(seen)
+    if source.has_archive:
+        return describe(begun, ended)
+    packages = {seen.package for seen in (*begun, *ended)}
+    return describe(begun, ended, beside=_beside(connection, source, at, packages))
+
+
+def _beside(
+    connection: Connection, source: Source, at: TransactionId, packages: Collection[PackageName]
+) -> set[Version]:
+    """The versions of these packages that have files which a transaction left as they were."""
+    query = (
+        select(files.c.package, files.c.version)
+        .join(visibility, visibility.c.file_id == files.c.id)
+        .where(files.c.source_id == source.id, bulk.among(connection, files.c.package, packages))
+        .where(visibility.c.since < at, visibility.c.until > at)
+        .distinct()
+    )
+    return {(PackageName(package), version) for package, version in connection.execute(query)}
+
+
+def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
+    """How many changes of each kind `of_transaction` would tell of each of these transactions.
+
+    The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
+    """
+    plain = [type_.value for type_ in WITHOUT_ARCHIVE]
+    query = select(transactions.c.id, sources.c.type.in_(plain)).join(sources, sources.c.id == transactions.c.source_id)
+    is_plain = {id_: bool(found) for id_, found in connection.execute(query.where(transactions.c.id.in_(list(ids))))}
+    counts: dict[int, dict[ChangeKind, int]] = {}
+    for which, changes in ((False, _one_current), (True, _side_by_side)):
+        wanted = [id_ for id_ in is_plain if is_plain[id_] is which]
+        if wanted:
+            for at, *numbers in connection.execute(changes(_moves(wanted))):
+                counts[at] = dict(zip(_KINDS, map(int, numbers), strict=True))
+    return counts
+
+
+_KINDS = (ChangeKind.ADDED, ChangeKind.UPDATED, ChangeKind.ARCHIVED, ChangeKind.REMOVED)
+
+
+def _one_current(version: Subquery) -> Select[Any]:
+    """(transaction, number of each kind) as `core.changes.describe` tells them where one version is current."""
+    package = (version.c.at, version.c.package)
+    row = select(
+        *version.c,
+        func.max(version.c.to_current).over(partition_by=package).label("package_to_current"),
+        func.max(version.c.from_current).over(partition_by=package).label("package_from_current"),
+    ).subquery()
+    came, left = row.c.to_current + row.c.to_archive, row.c.from_current + row.c.from_archive
+    had_current = row.c.package_from_current > 0
+    was_replaced = (row.c.package_to_current > 0) & (row.c.from_current > 0)
+    return select(
+        row.c.at,
+        _total(row.c.to_current, ~had_current) + _total(row.c.to_archive, left == 0),
+        _total(row.c.to_current, had_current),
+        _total(row.c.to_archive, (left > 0) & ~was_replaced),
+        _total(left, came == 0),
+    ).group_by(row.c.at)
+
+
+def _side_by_side(version: Subquery) -> Select[Any]:
+    """The same as it tells them where all versions are current."""
+    package = select(version.c.at, version.c.source_id, version.c.package).distinct().subquery()
+    beside = (
+        select(package.c.at, package.c.package, files.c.version)
+        .join(files, (files.c.source_id == package.c.source_id) & (files.c.package == package.c.package))
+        .join(visibility, visibility.c.file_id == files.c.id)
+        .where(visibility.c.since < package.c.at, visibility.c.until > package.c.at)
+        .distinct()
+        .subquery()
+    )
+    same = [version.c[name] == beside.c[name] for name in ("at", "package", "version")]
+    row = select(*version.c, beside.c.at.is_not(None).label("stays")).outerjoin(beside, same[0] & same[1] & same[2])
+    each = row.subquery()
+    came, left = each.c.to_current + each.c.to_archive, each.c.from_current + each.c.from_archive
+    was_there, is_there = or_(each.c.stays, left > 0), or_(each.c.stays, came > 0)
+    one = literal(1)
+    return select(
+        each.c.at,
+        _total(one, ~was_there),
+        _total(one, was_there & is_there),
+        _total(one, one == 0),
+        _total(one, ~is_there),
+    ).group_by(each.c.at)
+
+
+def _moves(ids: Collection[int]) -> Subquery:
+    """(transaction `at`, source, package, version) with how many rows of each status began and ended there."""
+    # By way of the transactions, each is a step in an index that begins with its source; SQLite takes the one by
+    # `since` only if that index has all that is asked for, so the status is looked up by the whole key.
+    at, same_source = transactions.c.id, visibility.c.source_id == transactions.c.source_id
+    key = visibility.alias()
+    same_row = (key.c.file_id == visibility.c.file_id) & (key.c.since == visibility.c.since)
+    ended = same_source & (visibility.c.until == at) & visibility.c.status.in_(list(STATUSES))
+    rows = union_all(
+        select(at.label("at"), visibility.c.file_id, key.c.status, literal(1).label("begun"))
+        .join_from(transactions, visibility, same_source & (visibility.c.since == at))
+        .join(key, same_row)
+        .where(at.in_(ids)),
+        select(at.label("at"), visibility.c.file_id, visibility.c.status, literal(0).label("begun"))
+        .join_from(transactions, visibility, ended)
+        .where(at.in_(ids)),
+    ).subquery()
+    current, archived = (rows.c.status == STATUS_CODES[s] for s in (FileStatus.CURRENT, FileStatus.ARCHIVED))
+    key_columns = (rows.c.at, files.c.source_id, files.c.package, files.c.version)
+    return (
+        select(
+            *key_columns,
+            _total(rows.c.begun, current).label("to_current"),
+            _total(rows.c.begun, archived).label("to_archive"),
+            _total(1 - rows.c.begun, current).label("from_current"),
+            _total(1 - rows.c.begun, archived).label("from_archive"),
+        )
+        .join(files, files.c.id == rows.c.file_id)
+        .group_by(*key_columns)
+        .subquery()
+    )
+
+
+def _total(number: ColumnElement[Any], where: ColumnElement[bool]) -> ColumnElement[Any]:
+    return func.sum(case((where, number), else_=0))
