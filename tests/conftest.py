@@ -25,6 +25,7 @@ from entrepot.settings import Settings
 from tests.support import postgres, s3
 from tests.support import r as real_r
 from tests.support.fake_cran import FakeCran
+from tests.support.fake_pypi import FakePypi
 from tests.support.server import Clock, Live, running
 
 hypothesis_settings.register_profile("default", deadline=None)
@@ -204,6 +205,7 @@ def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
         "database": {"url": database_url},
         "storage": {"url": storage_url},
         "cran": {"upstream": "http://127.0.0.1:9", "sync_schedule": "", "describe_rate": 1000},
+        "pypi": {"upstream": "http://127.0.0.1:9/simple", "sync_schedule": "", "metadata_rate": 1000},
     }
     return Settings.model_validate(values)
 
@@ -251,4 +253,26 @@ def mirrored(settings: Settings, cran: FakeCran, clock: Clock) -> Iterator[App]:
 def live_mirrored(mirrored: App) -> Iterator[Live]:
     """That installation with its site on loopback."""
     with running(mirrored) as site:
+        yield site
+
+
+@pytest.fixture
+def pypi() -> Iterator[FakePypi]:
+    """An upstream index of Python packages on loopback, empty."""
+    with FakePypi() as server:
+        yield server
+
+
+@pytest.fixture
+def proxied(settings: Settings, pypi: FakePypi, clock: Clock) -> Iterator[App]:
+    """An installation whose source `pypi` reads the fixture `pypi`."""
+    upstream = settings.pypi.model_copy(update={"upstream": pypi.upstream})
+    with _installed(settings.model_copy(update={"pypi": upstream}), clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+def live_proxied(proxied: App) -> Iterator[Live]:
+    """That installation with its site on loopback."""
+    with running(proxied) as site:
         yield site

@@ -279,9 +279,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _range(self, served: Served) -> slice | None:
         """What is asked for of the file: one range, if the file is still the one that is meant."""
-        found = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        found = re.fullmatch(r"bytes=(\d*)-(\d+)", self.headers.get("Range", ""))
         if not found or self.headers.get("If-Range", served.etag) != served.etag:
             return None
+        if not found[1]:
+            return slice(max(0, len(served.data) - int(found[2])), len(served.data))
         return slice(int(found[1]), int(found[2]) + 1)
 
     def _write(self, data: bytes) -> None:

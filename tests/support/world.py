@@ -91,11 +91,16 @@ class World:
         next_day(self.cran)
 
     def check_store(self) -> None:
-        eventually(lambda: _store_fault(self.app), lambda error: error is None, seconds=5)
+        check_store_soon(self.app)
+
+
+def check_store_soon(app: App) -> None:
+    """`check_store`, as soon as what was just sent is put away."""
+    eventually(lambda: _store_fault(app), lambda error: error is None, seconds=5)
 
 
 def _store_fault(app: App) -> str | None:
-    """None if the store is sound; a flight may need a moment to put its file away."""
+    """None if the store is sound."""
     try:
         check_store(app)
     except AssertionError as error:
