@@ -94,12 +94,8 @@ def _choose(accept: str) -> str:
     qualities = {range_[0]: range_[1] for range_ in ranges if range_ is not None}
     if not qualities:
         return TEXT_HTML
-    best, chosen = (0.0, 0), ""
-    for form in _ORDER:
-        rank = _rank(form, qualities)
-        if rank > best:
-            best, chosen = rank, form
-    return chosen
+    best = max(_ORDER, key=lambda form: _rank(form, qualities))
+    return best if _rank(best, qualities)[0] > 0 else ""
 
 
 def _range(part: str) -> tuple[str, float] | None:
