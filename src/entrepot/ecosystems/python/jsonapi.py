@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic_core import to_json
 
 from entrepot.core.model import PackageName
-from entrepot.ecosystems.python.names import parse_file_name
+from entrepot.ecosystems.python.names import LONGEST, parse_file_name
 from entrepot.ecosystems.python.simple import ProjectView, Shown, time_text
 
 Releases = Mapping[str, Sequence[Shown]]
@@ -38,7 +38,6 @@ _LISTS = {
     "requires_dist": "requires_dist",
 }
 _TYPES = {".egg": "bdist_egg", ".exe": "bdist_wininst", ".msi": "bdist_msi", ".rpm": "bdist_rpm", ".dmg": "bdist_dmg"}
-_LONGEST = 10_000
 
 
 def releases(view: ProjectView) -> Releases:
@@ -49,12 +48,14 @@ def releases(view: ProjectView) -> Releases:
         if shown.file.version:
             same = canonicalize_version(shown.file.version)
             found.setdefault(spelled.setdefault(same, shown.file.version), []).append(shown)
-    return dict(sorted(found.items(), key=lambda release: _version_key(release[0])))
+    return dict(sorted(found.items(), key=lambda release: version_key(release[0])))
 
 
 def find_version(known: Releases, version: str) -> str | None:
     """A version as `known` spells it; None if it has none that equals `version`."""
-    wanted = canonicalize_version(version[:_LONGEST])
+    if len(version) > LONGEST:
+        return None
+    wanted = canonicalize_version(version)
     return next((each for each in known if canonicalize_version(each) == wanted), None)
 
 
@@ -62,13 +63,13 @@ def latest_version(known: Releases) -> str | None:
     """The highest that is final and not wholly yanked; else the highest pre-release that isn't, else the highest."""
 
     def rank(version: str) -> tuple[bool, bool, bool, Version]:
-        is_version, parsed = _version_key(version)
+        is_version, parsed = version_key(version)
         return is_version, not _is_yanked(known[version]), not parsed.is_prerelease, parsed
 
     return max(known, key=rank, default=None)
 
 
-def _version_key(version: str) -> tuple[bool, Version]:
+def version_key(version: str) -> tuple[bool, Version]:
     """For sorting: what is no version (PEP 440) comes before all that are."""
     try:
         return True, Version(version)
