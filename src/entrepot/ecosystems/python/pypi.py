@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 
+from pydantic_core import to_json
+
 from entrepot.core.answers import About, Answer, Ask, Document, Index, LargeDocument, MovedTo, SendFile, View
 from entrepot.core.errors import FileNotListed, NotAcceptable
 from entrepot.core.model import File, Listed, PackageName, Sha256
@@ -106,11 +108,11 @@ def _page(ask: Ask, view: View, project: PackageName, told: Callable[[File], boo
 def _key(what: str, shown: ProjectView, *more: object) -> str:
     """A name for all that a rendering shows: by facts, since ids are given anew after a backup was restored."""
     facts = [
-        repr((file.name, file.version, file.size, file.md5, sha256, metadata, file.published_at, file.fields))
+        (file.name, file.version, file.size, file.md5, sha256, metadata, file.published_at, file.fields)
         for file, _, sha256, metadata in shown.files
     ]
-    whole = repr((_FORMAT, what, shown.project, shown.about and tuple(shown.about), more)) + "\n".join(facts)
-    return "python:" + hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=24).hexdigest()
+    whole = to_json((_FORMAT, what, shown.project, shown.about, more, facts))
+    return "python:" + hashlib.blake2b(whole, digest_size=24).hexdigest()
 
 
 def _shown(view: View, project: PackageName, told: Callable[[File], bool]) -> ProjectView:
