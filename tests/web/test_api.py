@@ -36,6 +36,8 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/packages", None),
     ("POST", "/sources/internal/packages/p/archive", {}),
     ("POST", "/sources/internal/packages/p/remove", {"scope": "all"}),
+    ("POST", "/sources/internal/packages/p/yank", {"scope": "all"}),
+    ("POST", "/sources/internal/packages/p/unyank", {"scope": "all"}),
     ("POST", "/sources/cran/sync", {}),
     ("POST", "/sources/cran/describe", {}),
     ("POST", "/jobs/1/cancel", {}),

@@ -38,6 +38,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "add": packages.add,
     "archive": packages.archive,
     "remove package": packages.remove_package,
+    "yank": packages.yank,
+    "unyank": packages.unyank,
     "sync": sync.sync,
     "describe": describe.describe,
     "logs": jobs.logs,

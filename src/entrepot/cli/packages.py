@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from entrepot.client import Outcome
 
 Source = Annotated[str, typer.Option("--source", metavar="NAME", help="Name of the source.")]
+VersionOrFile = Annotated[
+    str,
+    typer.Option(
+        "--name", metavar="PACKAGE@VERSION", help="Package and version as @1.2.3, or a file as @demo-1.2.3.tar.gz."
+    ),
+]
 Comment = Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="Why; it is kept with the transaction.")]
+
+_FILES = (".whl", ".tar.gz", ".zip")
+"""What names of single files end with."""
 
 
 def add(
@@ -80,30 +89,61 @@ def remove_package(
     name: Annotated[
         str,
         typer.Option(
-            "--name", metavar="PACKAGE@SCOPE", help="Package and what of it: @all, @current or a version as @1.2.3."
+            "--name",
+            metavar="PACKAGE@SCOPE",
+            help="Package and what of it: @all, @current, a version as @1.2.3 or a file as @demo-1.2.3.tar.gz.",
         ),
     ],
     source: Source,
     comment: Comment = None,
 ) -> None:
-    """Remove a package or one version of it.
+    """Remove a package, one version or one file of it.
 
     Snapshots from before keep it.
     """
     package, scope = _package_and_scope(name)
     with session.connect() as (client, _):
         outcome = client.remove_package(source, package, scope=scope, comment=comment)
-    session.out.result(outcome, _change_lines(outcome))
+    session.out.result(outcome, _file_lines("Removed", scope, outcome) or _change_lines(outcome))
     _tell_transaction(session, outcome)
 
 
-def _package_and_scope(name: str) -> tuple[str, str]:
+def yank(
+    session: Session,
+    *,
+    name: VersionOrFile,
+    source: Source,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; installers show it to whoever asks for it.")
+    ] = None,
+    comment: Comment = None,
+) -> None:
+    """Yank a version or a file of a Python package.
+
+    It stays listed, and is installed only where its version is asked for exactly.
+    """
+    package, scope = _package_and_scope(name, "yank", all_of_it=False)
+    with session.connect() as (client, _):
+        outcome = client.yank_package(source, package, scope=scope, reason=reason, comment=comment)
+    _tell_marked(session, "Yanked", scope, outcome)
+
+
+def unyank(session: Session, *, name: VersionOrFile, source: Source, comment: Comment = None) -> None:
+    """Take back the yank of a version or a file."""
+    package, scope = _package_and_scope(name, "unyank", all_of_it=False)
+    with session.connect() as (client, _):
+        outcome = client.unyank_package(source, package, scope=scope, comment=comment)
+    _tell_marked(session, "Unyanked", scope, outcome)
+
+
+def _package_and_scope(name: str, verb: str = "remove", *, all_of_it: bool = True) -> tuple[str, str]:
     package, _, scope = name.strip().partition("@")
     if not package or not scope:
         known = package or "PACKAGE"
+        scopes = f"{known}@all (every version), {known}@current or " if all_of_it else ""
         raise UsageFault(
-            f"'{name}' does not say what of the package to remove",
-            hint=f"give --name={known}@all (every version), {known}@current or {known}@1.2.3 (that version)",
+            f"'{name}' does not say what of the package to {verb}",
+            hint=f"give --name={scopes}{known}@1.2.3 (that version)",
         )
     return package, scope
 
@@ -135,6 +175,17 @@ def _check_readable(files: Iterable[Path]) -> None:
             faults.append((str(file), Invalid(f"can't read '{file}': {reason}", path=str(file))))
     if faults:
         raise InvalidBatch.of(faults)
+
+
+def _file_lines(verb: str, scope: str, outcome: Outcome) -> list[str]:
+    """What became of a single file; none where versions changed."""
+    return [f"{verb} file '{scope}'"] if scope.endswith(_FILES) and outcome["changes"] else []
+
+
+def _tell_marked(session: Session, verb: str, scope: str, outcome: Outcome) -> None:
+    lines = [f"{verb} package '{change['name']}' {change['version']}" for change in outcome["changes"]]
+    session.out.result(outcome, _file_lines(verb, scope, outcome) or lines or ["Nothing changed"])
+    _tell_transaction(session, outcome)
 
 
 def _change_lines(outcome: Outcome) -> list[str]:

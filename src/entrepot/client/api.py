@@ -176,6 +176,17 @@ class Client:
         path = f"/sources/{_part(source)}/packages/{_part(name)}/remove"
         return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
 
+    def yank_package(
+        self, source: str, name: str, *, scope: str, reason: str | None = None, comment: str | None = None
+    ) -> Outcome:
+        """`scope` is a version or the name of a file."""
+        path = f"/sources/{_part(source)}/packages/{_part(name)}/yank"
+        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, reason=reason, comment=comment)))
+
+    def unyank_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
+        path = f"/sources/{_part(source)}/packages/{_part(name)}/unyank"
+        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
+
     def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
         return self._page(f"/sources/{_part(source)}/transactions", limit=limit, page=page)
 

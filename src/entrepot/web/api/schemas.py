@@ -80,6 +80,10 @@ class Removal(Comment):
     scope: str
 
 
+class Yank(Removal):
+    reason: Text = ""
+
+
 class SyncRequest(_In):
     """`history` is for the first sync alone."""
 

@@ -124,6 +124,20 @@ def remove_package(app: AppDep, actor: Actor, source: str, name: str, body: sche
     return schemas.OutcomeShape.of(outcome)
 
 
+@router.post("/{source}/packages/{name}/yank")
+def yank_package(app: AppDep, actor: Actor, source: str, name: str, body: schemas.Yank) -> schemas.OutcomeShape:
+    outcome = packages.yank_package(
+        app, source, name, scope=body.scope, reason=body.reason, actor=actor, comment=body.comment
+    )
+    return schemas.OutcomeShape.of(outcome)
+
+
+@router.post("/{source}/packages/{name}/unyank")
+def unyank_package(app: AppDep, actor: Actor, source: str, name: str, body: schemas.Removal) -> schemas.OutcomeShape:
+    outcome = packages.unyank_package(app, source, name, scope=body.scope, actor=actor, comment=body.comment)
+    return schemas.OutcomeShape.of(outcome)
+
+
 @router.get("/{source}/transactions")
 def source_transactions(
     app: AppDep,
