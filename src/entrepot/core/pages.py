@@ -2,8 +2,8 @@
 
 Such a source has no day on which all of it was looked at: each project is read when somebody asks for it, and again
 now and then. So its past is told by times instead of transactions: a file is seen at a time t if `begins` <= t <
-`ends`. At the first reading a file begins when it was uploaded. What changes later can't reach back before the last
-reading, since every time before it may have been answered already.
+`ends`. At the first reading a file begins when it was uploaded. What changes later can't reach back to the second in
+which the last reading began, since every time up to it may have been answered already.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def compare(known: Sequence[Listed], found: Sequence[FoundFile], *, checked: int
         checked: when the reading before this one began, seconds since 1970; None at the first.
         now: when this reading began.
     """
-    at = now if checked is None else checked
+    at = now if checked is None else checked + 1
     rows = {row.file.name: row.file for row in known}
     wanted = {file.name: file for file in found}
     ends = tuple(file for name, file in rows.items() if name not in wanted or not _is_same(file, wanted[name]))
@@ -89,7 +89,7 @@ def _begins(file: FoundFile, replaced: File | None, checked: int | None, now: in
         return None
     if checked is None:
         return min(file.uploaded, now)
-    return checked if replaced is not None else max(min(file.uploaded, now), checked)
+    return checked + 1 if replaced is not None else max(min(file.uploaded, now), checked + 1)
 
 
 def _is_same(row: File, found: FoundFile) -> bool:

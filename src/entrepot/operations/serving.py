@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +16,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.answers import About, Answer, Ask, Document, LargeDocument, Unlearned, View
 from entrepot.core.compose import compose
-from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound
+from entrepot.core.errors import FileLost, FileNotListed, NeverSynced, RepositoryNotFound, UpstreamUnavailable
 from entrepot.core.model import (
     Brief,
     File,
@@ -96,7 +97,10 @@ class OpenView:
         return f"{self.repository.type.value}:" + ",".join(cuts)
 
 
+ROUNDS = 8
+"""How many things one question may have to wait for, one after the other."""
 Row = TypeVar("Row")
+T = TypeVar("T")
 _name_of_listed: Callable[[Listed], PackageName] = attrgetter("file.package")
 _name_of_brief: Callable[[Brief], PackageName] = attrgetter("package")
 
@@ -113,6 +117,7 @@ class DatabaseView:
         self._cuts = cuts
         self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
+        self._present = {cut.source_id for cut in cuts if cut.at is None and sources[cut.source_id].is_read_by_project}
         self._won: dict[PackageName, tuple[Cut | None, list[Listed]]] = {}
         self.expires: float | None = None
 
@@ -125,6 +130,11 @@ class DatabaseView:
     def current_keys(self, fact: db_listings.Fact, package: PackageName | None = None) -> list[db_listings.Key]:
         """(file id, package, that fact) of all current files, or of that of one package, ordered by package name."""
         return self._composed(partial(db_listings.current_keys, fact=fact, package=package), itemgetter(1))
+
+    def current_of(self, packages: Collection[PackageName]) -> list[Listed]:
+        """The current files of some packages as far as they are known: nothing is learnt for that."""
+        rows_of = partial(db_listings.visible_of, packages=packages, status=FileStatus.CURRENT)
+        return self._composed(rows_of, _name_of_listed)
 
     def of_package(self, package: PackageName) -> list[Listed]:
         return self._winner(package)[1]
@@ -173,7 +183,7 @@ class DatabaseView:
             with self._app.db.read() as connection:
                 state = db_projects.names_state(connection, cut)
             if state is None:
-                raise _never_listed(self._app, source)
+                raise never_listed(self._app, source)
             lists[cut.source_id] = state[0]
         return lists
 
@@ -199,7 +209,7 @@ class DatabaseView:
         with self._app.db.read() as connection:
             found = db_projects.metadata_hashes(connection, [file.id for file in files])
         of = {file.id: file.source_id for file in files}
-        return {id_: sha256 for id_, (sha256, since) in found.items() if since <= self._upto[of[id_]]}
+        return {id_: sha256 for id_, (sha256, since) in found.items() if self._tells(of[id_], since)}
 
     def metadata(self, file: File) -> bytes:
         assert file.sha256 is not None
@@ -210,7 +220,14 @@ class DatabaseView:
 
     def tells_sha256(self, file: File) -> bool:
         """Whether indexes of this snapshot tell a file's SHA-256: only if it was known when the snapshot was made."""
-        return file.sha256_since is not None and file.sha256_since <= self._upto[file.source_id]
+        return file.sha256_since is not None and self._tells(file.source_id, file.sha256_since)
+
+    def _tells(self, source_id: int, since: int) -> bool:
+        """Whether this snapshot tells what was learnt at a time when `since` was the source's next transaction.
+
+        `latest` of a source that is read by the project tells all that is known: no transaction need be like it.
+        """
+        return since <= self._upto[source_id] or source_id in self._present
 
     def _composed(
         self, rows_of: Callable[[Connection, Cut], list[Row]], name: Callable[[Row], PackageName], are_all: bool = False
@@ -316,6 +333,22 @@ def chooser(opened: OpenView) -> Callable[[str], str] | None:
     return ecosystem.choose if ecosystem is not None else None
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """What `ask` gives, after waiting in this thread for what it needs and isn't known yet. Not on an event loop.
+
+    `ask` opens its view itself: what was learnt is in a new one alone.
+
+    Raises:
+        UpstreamUnavailable, UpstreamInvalid: what is needed can't be learnt; and whatever `ask` raises.
+    """
+    for _ in range(ROUNDS):
+        try:
+            return ask()
+        except Unlearned as unlearned:
+            asyncio.run(unlearned.learn().result())
+    raise UpstreamUnavailable("what upstream tells changes while it is read", hint="try again in a minute")
+
+
 def _each_once(names: Iterable[PackageName]) -> Iterator[PackageName]:
     last = None
     for name in names:
@@ -324,7 +357,8 @@ def _each_once(names: Iterable[PackageName]) -> Iterator[PackageName]:
         last = name
 
 
-def _never_listed(app: App, source: Source) -> NeverSynced:
+def never_listed(app: App, source: Source) -> NeverSynced:
+    """The error where the list of all projects is wanted and was never read."""
     with app.db.read() as connection:
         state = db_sources.mirror_state(connection, source.id)
     reason = f", the last try failed: {state.error}" if state is not None and state.error else ""

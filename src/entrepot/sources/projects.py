@@ -7,8 +7,8 @@ project that is known is never waited for: it is answered as it is, and read aga
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -59,8 +59,8 @@ def learn(app: App, connection: Connection, source: Source, cut: Cut, package: P
         if absent is not None:
             return absent
     if cut.at is not None:
-        if state is None or state.checked <= cut.at:
-            raise Unlearned(partial(read, app, source, package, after=cut.at))
+        if state is None or state.checked < cut.at:
+            raise Unlearned(partial(read, app, source, package))
         if not state.is_dated:
             raise FileNotListed(
                 f"dates are not available for {package!r} here: upstream does not tell when its files were uploaded",
@@ -78,21 +78,13 @@ def learn(app: App, connection: Connection, source: Source, cut: Cut, package: P
     return waiting or now + SOON
 
 
-def read(app: App, source: Source, package: PackageName, *, after: int = 0) -> Flight[None]:
-    """The flight that reads a project now; the one that is under way if there is one.
-
-    Args:
-        after: the reading has to begin after this second.
-    """
-    return app.pages.join(f"{source.id}:{package}", partial(_read, app, source, package, after))
+def read(app: App, source: Source, package: PackageName) -> Flight[None]:
+    """The flight that reads a project now; the one that is under way if there is one."""
+    return app.pages.join(f"{source.id}:{package}", partial(_read, app, source, package))
 
 
-def _read(app: App, source: Source, package: PackageName, after: int, sink: Sink) -> None:
+def _read(app: App, source: Source, package: PackageName, sink: Sink) -> None:
     began = int(app.clock().timestamp())
-    if began <= after:
-        # A snapshot of this very second can't be told before it is over.
-        time.sleep(1.0)
-        began = int(app.clock().timestamp())
     try:
         _ask(app, source, package, began)
     except EntrepotError:
@@ -169,7 +161,7 @@ def _record(
             return  # another reading began later and is recorded already
         changes = _changes(connection, source, package, page, state, began)
         if changes:
-            _write(connection, app, source, package, page, changes, is_first=state is None)
+            _write(connection, source, package, page, changes, began, is_first=state is None)
         if state is not None:
             _move(connection, source, package, page)
         db_projects.save(connection, source.id, package, _new_state(page, fetched, began, state))
@@ -202,15 +194,16 @@ def _changes(
 
 def _write(
     connection: Connection,
-    app: App,
     source: Source,
     package: PackageName,
     page: ProjectPage,
     changes: PageChanges,
+    began: int,
     *,
     is_first: bool,
 ) -> None:
-    now = app.clock()
+    # The transaction has the time of the reading, so that as of this transaction is as of this reading.
+    now = datetime.fromtimestamp(began, UTC)
     day = db_transactions.day_for_source(connection, source.id, now.date())
     message = _message(page, changes, is_first=is_first)
     at = db_transactions.add(connection, time=now, day=day, actor=ACTOR, message=message, source_id=source.id)

@@ -151,8 +151,7 @@ def _check_is_whole(file: File, url: str, sink: Sink) -> None:
 
 
 def _learn(app: App, file: File, sink: Sink, sha256: Sha256) -> None:
-    """Keep the hash, if upstream gave none, and the metadata of a wheel, if upstream offers none: told from the next
-    transaction on."""
+    """Keep the hash, if upstream gave none, and the metadata of a wheel, if upstream offers none."""
     document = _metadata_of(file, sink) if entry.unpack(file.fields).core_metadata is None else None
     if file.sha256 is not None and document is None:
         return

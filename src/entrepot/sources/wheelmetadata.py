@@ -15,7 +15,6 @@ from entrepot.db import projects as db_projects
 from entrepot.db import transactions as db_transactions
 from entrepot.db.projects import WithoutMetadata
 from entrepot.sources.describe import Described
-from entrepot.sources.mirror import ACTOR
 from entrepot.sources.projects import with_login
 from entrepot.sources.pypifiles import read_metadata
 from entrepot.sources.readers import THREADS, Before, Came, Readers
@@ -34,7 +33,7 @@ NONE = ""
 def read_missing(app: App, source: Source, *, report: Report, log: Log) -> Described:
     """Read the metadata of all wheels that are visible now and have none, the newest first.
 
-    What was read is written as a transaction every some hundred wheels: a run that ends early leaves that, and the next
+    What was read is written every some hundred wheels: a run that ends early leaves that, and the next
     one goes on. A wheel that has none is not tried again.
 
     Raises:
@@ -88,19 +87,12 @@ class _Run:
         self._report("reading metadata", self.told + len(self._read), 0)
 
     def write(self) -> None:
-        """Keep what was read, as one transaction: from it on the indexes tell it."""
+        """Keep what was read: `latest` tells it from now on, past snapshots from the next transaction on."""
         found = sum(sha256 != NONE for sha256 in self._read.values())
         if self._read:
             with self._app.db.write(shows=bool(found)) as connection:
-                now = self._app.clock()
-                at = 0
-                if found:
-                    day = db_transactions.day_for_source(connection, self._source.id, now.date())
-                    message = f"read the metadata of {found} wheels"
-                    at = db_transactions.add(
-                        connection, time=now, day=day, actor=ACTOR, message=message, source_id=self._source.id
-                    )
-                db_projects.add_metadata(connection, self._read, since=at)
+                since = (db_transactions.newest_of(connection, source_id=self._source.id) or 0) + 1
+                db_projects.add_metadata(connection, self._read, since=since)
         self.told += found
         self._read.clear()
         self._written = time.monotonic()
