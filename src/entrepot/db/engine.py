@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from entrepot.core.room import out_of_space
 from entrepot.db.schema import catalogue
 
 _log = logging.getLogger(__name__)
+MOST_TOPICS = 50_000
 COMPLAIN_EVERY = 30.0
 """Seconds between lines of the log about a database that is away."""
 _SQLITE_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE}
@@ -37,7 +38,8 @@ class Database:
     """The catalogue's connections. `url` is a SQLAlchemy URL of SQLite or PostgreSQL (psycopg).
 
     `version` is the newest version of the catalogue that this process knows of: an answer that was made at this
-    version still holds. A write of this process counts at once, one of another as soon as `look` was called.
+    version still holds, and one of an older version if nothing was written since but of other topics (`is_fresh`). A
+    write of this process counts at once, one of another as soon as `look` was called, and as one of all topics.
     """
 
     def __init__(self, url: str) -> None:
@@ -45,6 +47,8 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         self.version = 0
+        self._all_changed = 0
+        self._changed: dict[str, int] = {}
         self._complained = -COMPLAIN_EVERY
         self._lock = threading.Lock()
 
@@ -59,7 +63,7 @@ class Database:
                 yield connection
 
     @contextmanager
-    def write(self, *, shows: bool = True) -> Iterator[Connection]:
+    def write(self, *, shows: bool = True, topics: Collection[str] = ()) -> Iterator[Connection]:
         """A connection in a write transaction: committed whole on leaving, rolled back on an error.
 
         Writers wait for each other, so that an id taken as "newest + 1" is committed before a later one is given:
@@ -67,6 +71,8 @@ class Database:
 
         Args:
             shows: whether it may change what package clients are answered; state of jobs doesn't.
+            topics: names of all that it may change, where that is little: what this process keeps of everything else
+                stays fresh. Without any it may be everything.
 
         Raises:
             DatabaseUnavailable, OutOfSpace: nothing was written.
@@ -79,7 +85,7 @@ class Database:
                     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _WRITERS_LOCK})
                 yield connection
                 version = _grow(connection) if shows else 0
-        self.saw(version)
+        self.saw(version, topics)
 
     def look(self) -> None:
         """Learn of what other processes wrote."""
@@ -123,10 +129,22 @@ class Database:
         if is_due:
             _log.warning("the database does not answer: %s", _reason(error))
 
-    def saw(self, version: int) -> None:
-        """A connection saw this version of the catalogue."""
+    def saw(self, version: int, topics: Collection[str] = ()) -> None:
+        """A connection saw this version of the catalogue; `topics` are all that a write of this process changed."""
         with self._lock:
-            self.version = max(self.version, version)
+            if version <= self.version:
+                return
+            if version > self.version + 1 or not topics or len(self._changed) > MOST_TOPICS:
+                # Something that this process doesn't know the topic of: anything may have changed.
+                self._all_changed = version
+                self._changed.clear()
+            for topic in topics:
+                self._changed[topic] = version
+            self.version = version
+
+    def is_fresh(self, version: int, topic: str | None) -> bool:
+        """Whether what was read of a topic at that version of the catalogue is still so; None: of no topic."""
+        return version >= self._all_changed and (topic is None or version >= self._changed.get(topic, 0))
 
 
 def catalogue_version(connection: Connection) -> int:

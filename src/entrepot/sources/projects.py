@@ -80,7 +80,7 @@ def learn(app: App, connection: Connection, source: Source, cut: Cut, package: P
 
 def read(app: App, source: Source, package: PackageName) -> Flight[None]:
     """The flight that reads a project now; the one that is under way if there is one."""
-    return app.pages.join(f"{source.id}:{package}", partial(_read, app, source, package))
+    return app.pages.join(topic(source.id, package), partial(_read, app, source, package))
 
 
 def _read(app: App, source: Source, package: PackageName, sink: Sink) -> None:
@@ -155,7 +155,7 @@ def _record(
     if before is not None and not changes_something:
         with app.db.read() as connection:
             changes_something = bool(_changes(connection, source, package, page, before, began))
-    with app.db.write(shows=changes_something) as connection:
+    with app.db.write(shows=changes_something, topics=[topic(source.id, package)]) as connection:
         state = db_projects.state(connection, source.id, package)
         if state is not None and state.checked > began:
             return  # another reading began later and is recorded already
@@ -268,6 +268,11 @@ def _message(page: ProjectPage, changes: PageChanges, *, is_first: bool) -> str:
         "removed": sum(file.name not in replaced for file in changes.ends),
     }
     return f"read {page.about.name}: " + ", ".join(f"{n} files {what}" for what, n in counts.items() if n)
+
+
+def topic(source_id: int, package: PackageName) -> str:
+    """What `Database.write` is told that changes a project alone."""
+    return f"{source_id}:{package}"
 
 
 def _absent(source: Source, package: PackageName) -> tuple[str, int, str]:

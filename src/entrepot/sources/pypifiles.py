@@ -19,7 +19,7 @@ from entrepot.ecosystems.python import entry, wheel
 from entrepot.fetch import Fetch
 from entrepot.flights import Flight, Sink
 from entrepot.sources.downloads import FILE_LIMIT, copy_stored
-from entrepot.sources.projects import with_login
+from entrepot.sources.projects import topic, with_login
 from entrepot.sources.readers import Before
 from entrepot.storage import Key
 
@@ -158,7 +158,7 @@ def _learn(app: App, file: File, sink: Sink, sha256: Sha256) -> None:
     if document is not None:
         found = Sha256(hashlib.sha256(document).hexdigest())
         app.storage.put_bytes(Key.blob(found), document)
-    with app.db.write() as connection:
+    with app.db.write(topics=[topic(file.source_id, file.package)]) as connection:
         since = (db_transactions.newest_of(connection, source_id=file.source_id) or 0) + 1
         if file.sha256 is None:
             db_files.learn(connection, file.id, sha256=sha256, sha256_since=since)

@@ -15,7 +15,7 @@ from entrepot.db import projects as db_projects
 from entrepot.db import transactions as db_transactions
 from entrepot.db.projects import WithoutMetadata
 from entrepot.sources.describe import Described
-from entrepot.sources.projects import with_login
+from entrepot.sources.projects import topic, with_login
 from entrepot.sources.pypifiles import read_metadata
 from entrepot.sources.readers import THREADS, Before, Came, Readers
 from entrepot.storage import Key
@@ -68,6 +68,7 @@ class _Run:
     def __init__(self, app: App, source: Source, report: Report, log: Log) -> None:
         self._app, self._source, self._report, self._log = app, source, report, log
         self._read: dict[int, str] = {}
+        self._topics: set[str] = set()
         self._written = time.monotonic()
         self._silent = 0
         self.told = 0
@@ -79,6 +80,7 @@ class _Run:
             sha256 = Sha256(hashlib.sha256(came.read).hexdigest())
             self._app.storage.put_bytes(Key.blob(sha256), came.read)
             self._read[came.item.file_id] = sha256
+            self._topics.add(topic(self._source.id, came.item.package))
             self._silent = 0
         elif came is not None and isinstance(came.read, EntrepotError):
             self._fault(came.item, came.read)
@@ -90,11 +92,12 @@ class _Run:
         """Keep what was read: `latest` tells it from now on, past snapshots from the next transaction on."""
         found = sum(sha256 != NONE for sha256 in self._read.values())
         if self._read:
-            with self._app.db.write(shows=bool(found)) as connection:
+            with self._app.db.write(shows=bool(found), topics=self._topics) as connection:
                 since = (db_transactions.newest_of(connection, source_id=self._source.id) or 0) + 1
                 db_projects.add_metadata(connection, self._read, since=since)
         self.told += found
         self._read.clear()
+        self._topics.clear()
         self._written = time.monotonic()
 
     def _fault(self, wheel: WithoutMetadata, error: EntrepotError) -> None:
