@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrepot.core.errors import Invalid
-from entrepot.ecosystems.r import gzips, rds
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.r import rds
 from entrepot.ecosystems.r.altrep import as_character
 from entrepot.ecosystems.r.rdsvalues import Kind, RVector, data_frame, strings
 from tests.support.r import run_r

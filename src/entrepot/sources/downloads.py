@@ -8,7 +8,8 @@ from entrepot.core.model import File, Listed, Sha256
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
-from entrepot.ecosystems.r import gzips, packages, paths, tarball
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.r import packages, paths, tarball
 from entrepot.flights import Flight, Sink
 from entrepot.storage import Key
 

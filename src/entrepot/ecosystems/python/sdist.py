@@ -8,12 +8,13 @@ from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 from packaging.version import InvalidVersion, Version
 
 from entrepot.core.errors import InvalidArchive
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.archives.gzips import ByteStream
+from entrepot.ecosystems.archives.members import check_path, shown
+from entrepot.ecosystems.archives.tar import Entry, Tar
+from entrepot.ecosystems.archives.zips import Read, Zip, check_paths
 from entrepot.ecosystems.python import metadata
 from entrepot.ecosystems.python.metadata import Distribution
-from entrepot.ecosystems.python.zips import Read, Zip, check_path, check_paths, shown
-from entrepot.ecosystems.r import gzips
-from entrepot.ecosystems.r.gzips import ByteStream
-from entrepot.ecosystems.r.tar import Entry, Tar
 
 _MOST_ENTRIES = 200_000
 

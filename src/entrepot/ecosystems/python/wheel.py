@@ -13,9 +13,10 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from entrepot.core.errors import InvalidArchive, UpstreamInvalid
+from entrepot.ecosystems.archives.members import shown
+from entrepot.ecosystems.archives.zips import Member, Read, Zip, check_paths
 from entrepot.ecosystems.python import metadata
 from entrepot.ecosystems.python.metadata import Distribution
-from entrepot.ecosystems.python.zips import Member, Read, Zip, check_paths, shown
 
 _LARGEST_RECORD = 64 << 20
 _LARGEST_WHEEL_FILE = 1 << 16

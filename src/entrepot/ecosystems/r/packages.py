@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from entrepot.core.model import File, Listed
-from entrepot.ecosystems.r import gzips, rds
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.r import rds
 from entrepot.ecosystems.r.dcf import write_fields
 
 STANDARD = (

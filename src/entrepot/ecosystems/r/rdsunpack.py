@@ -6,7 +6,7 @@ import bz2
 import lzma
 
 from entrepot.core.errors import Invalid
-from entrepot.ecosystems.r import gzips
+from entrepot.ecosystems.archives import gzips
 
 _XZ_MEMORY = 128 << 20
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
-from entrepot.ecosystems.r import gzips
+from entrepot.ecosystems.archives import gzips
 from entrepot.ecosystems.r.rdsvalues import (
     ASCII,
     CHARACTERS,

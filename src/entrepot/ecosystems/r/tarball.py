@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from entrepot.core.errors import Invalid, InvalidArchive
-from entrepot.ecosystems.r import dcf, gzips, paths
-from entrepot.ecosystems.r.gzips import ByteStream
-from entrepot.ecosystems.r.tar import Entry, Tar
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.archives.gzips import ByteStream
+from entrepot.ecosystems.archives.tar import Entry, Tar
+from entrepot.ecosystems.r import dcf, paths
 from entrepot.ecosystems.r.versions import check_name, check_version
 
 _LEAST_LIMIT = 64 << 20

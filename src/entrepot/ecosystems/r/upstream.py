@@ -12,7 +12,8 @@ from itertools import islice
 from entrepot.core.errors import Invalid, UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
 from entrepot.core.timelines import Found
-from entrepot.ecosystems.r import comments, dcf, gzips, paths
+from entrepot.ecosystems.archives import gzips
+from entrepot.ecosystems.r import comments, dcf, paths
 from entrepot.ecosystems.r.archive import ArchivedRow, parse_current
 from entrepot.ecosystems.r.frames import Frames, read_archive
 from entrepot.ecosystems.r.packages import fields_of_stanza

@@ -13,6 +13,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from entrepot.core.errors import InvalidArchive
+from entrepot.ecosystems.archives.members import check_path, shown
 
 Read = Callable[[int, int], bytes]
 """The bytes [start, end) of an archive."""
@@ -247,27 +248,6 @@ def check_paths(members: Sequence[Member]) -> None:
         (folders if member.is_folder else files).add(path)
     if both := files & {parent for path in files | folders for parent in _parents(path)}:
         raise InvalidArchive(f"{shown(min(both))} in it is a file and a folder")
-
-
-def check_path(path: str) -> list[str]:
-    """The parts of a member's path.
-
-    Raises:
-        InvalidArchive: it may lead out of the place of unpacking, on some system.
-    """
-    if path.startswith("/") or path[1:2] == ":":
-        raise InvalidArchive(f"{shown(path)} in it has an absolute path")
-    if "\\" in path or any(ord(letter) < 32 or letter == "\x7f" for letter in path):
-        raise InvalidArchive(f"{shown(path)} in it has a backslash or a control character in its path")
-    parts = path.split("/")
-    if not {"", ".", ".."}.isdisjoint(parts):
-        raise InvalidArchive(f"{shown(path)} in it has an empty, '.' or '..' part in its path")
-    return parts
-
-
-def shown(path: str) -> str:
-    """A path for a message."""
-    return repr(path if len(path) <= 100 else path[:100] + "...")
 
 
 def _parents(path: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from entrepot.core.errors import InvalidArchive
-from entrepot.ecosystems.r.gzips import Reader
+from entrepot.ecosystems.archives.gzips import Reader
 
 _BLOCK = 512
 _ZEROS = bytes(_BLOCK)

@@ -1,0 +1,1 @@
+"""Archives of unknown origin: gzip, tar and zip, each read strictly and in bounded memory."""
