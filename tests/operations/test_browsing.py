@@ -20,7 +20,7 @@ from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r.versions import version_key
-from entrepot.operations import browsing, packages, repositories, serving, sources
+from entrepot.operations import browsing, listing, packages, repositories, serving, sources
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.server import NOON, Clock, sync
@@ -151,8 +151,8 @@ def test_a_page_of_titles_is_one_statement(app: App, tmp_path: Path) -> None:
     for limit in (2, 10):
         opened = browsing.open_source(app, "internal", "latest")
         with statements(app) as seen:
-            rows, total = browsing.list_packages(app, opened, page=browsing.Page(limit))
-        assert [(row.title, total) for row in rows] == [(f"What p{n:02} Does", 12) for n in range(limit)]
+            rows, total = listing.list_packages(app, opened, page=browsing.Page(limit))
+        assert [(row.described.title, total) for row in rows] == [(f"What p{n:02} Does", 12) for n in range(limit)]
         found[limit] = len(seen)
     assert found == {2: 3, 10: 2}  # which names there are is known by then
 
@@ -180,15 +180,15 @@ def test_what_is_not_known_sorts_first(app: App) -> None:
         ]
         db_files.add(connection, files)
         db_files.show(connection, [(file.id, source.id, CURRENT, at, FOREVER) for file in files])
-    orders: dict[browsing.PackageSort, tuple[str, str]] = {
+    orders: dict[listing.PackageSort, tuple[str, str]] = {
         "package_size": ("bac", "cab"),
         "package_date": ("bca", "acb"),
     }
     for sort, wanted in orders.items():
         for descending in (False, True):
             opened = browsing.open_source(app, "one", "latest")
-            rows, _ = browsing.list_packages(app, opened, sort=sort, descending=descending, page=browsing.Page())
-            assert "".join(row.listed.file.package for row in rows) == wanted[descending]
+            rows, _ = listing.list_packages(app, opened, sort=sort, descending=descending, page=browsing.Page())
+            assert "".join(row.name for row in rows) == wanted[descending]
 
 
 def two_sources(app: App) -> None:
@@ -213,7 +213,7 @@ def two_sources(app: App) -> None:
             db_files.show(connection, shown)
 
 
-ORDERS: dict[browsing.PackageSort, Callable[[File], object]] = {
+ORDERS: dict[listing.PackageSort, Callable[[File], object]] = {
     "name": lambda file: file.package,
     "version": lambda file: version_key(file.version),
     "package_date": lambda file: float("-inf") if file.published_at is None else file.published_at,
@@ -223,7 +223,7 @@ ORDERS: dict[browsing.PackageSort, Callable[[File], object]] = {
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("sort", ORDERS)
-def test_a_page_is_a_part_of_the_whole_list(app: App, sort: browsing.PackageSort, descending: bool) -> None:
+def test_a_page_is_a_part_of_the_whole_list(app: App, sort: listing.PackageSort, descending: bool) -> None:
     """In every order, of all packages or of those that are asked for, with the number of them all."""
     two_sources(app)
     opened = browsing.open_repository(app, "both", "latest")
@@ -242,9 +242,12 @@ def test_a_page_is_a_part_of_the_whole_list(app: App, sort: browsing.PackageSort
     ]
     for chosen, rows in wanted:
         for page in (browsing.Page(), *(browsing.Page(7, number) for number in range(1, 6))):
-            found, total = browsing.list_packages(app, opened, **chosen, sort=sort, descending=descending, page=page)
-            assert ([each.listed for each in found], total) == (rows[page.offset :][: page.limit], len(rows))
-            assert [each.source for each in found] == [opened.names[each.listed.file.source_id] for each in found]
+            found, total = listing.list_packages(app, opened, **chosen, sort=sort, descending=descending, page=page)
+            assert ([each.release.files[0].listed for each in found], total) == (
+                rows[page.offset :][: page.limit],
+                len(rows),
+            )
+            assert [each.source for each in found] == [opened.names[each.release.file.source_id] for each in found]
 
 
 def archived_only(app: App, opened: browsing.Opened, source: str) -> list[Listed]:

@@ -18,8 +18,7 @@ from entrepot.core.errors import (
     WrongType,
 )
 from entrepot.core.model import FileStatus, PackageName, SourceType
-from entrepot.db import files as db_files
-from entrepot.operations import browsing
+from entrepot.operations import browsing, records, sources
 from entrepot.operations.packages import Outcome, Upload, add_files, archive_package, remove_package
 from entrepot.operations.sources import create_source
 from tests.support.archives import make_source_package
@@ -204,9 +203,7 @@ def test_mirrors_take_no_files(app: App, tmp_path: Path) -> None:
 def test_descriptions_are_kept(app: App, internal: str, tmp_path: Path) -> None:
     """The whole DESCRIPTION of an added package can be read back."""
     add(app, tmp_path, ("demo", "1.0"))
-    opened = browsing.open_source(app, "internal", "latest")
-    record = browsing.package_record(app, opened, "demo")
-    assert record.description["Package"] == "demo"
-    assert record.description["Title"] == "Salt"
-    with app.db.read() as connection:
-        assert db_files.count_current(connection, record.summary.listed.file.source_id) == 1
+    record = records.package_record(app, lambda: browsing.open_source(app, "internal", "latest"), "demo")
+    assert record.summary.described.fields["Package"] == "demo"
+    assert record.summary.described.title == "Salt"
+    assert sources.source_info(app, "internal").packages == 1

@@ -80,7 +80,7 @@ def test_repository_shapes(site: Live) -> None:
         "description": "Our own",
         "auth": False,
         "sources": ["internal"],
-        "transaction": 2,
+        "transaction": 3,
     }
     assert site.api("GET", f"/repos/{repo['id']}")[1] == repo
     (_, sources) = site.api("GET", "/sources?type=cran")
@@ -177,11 +177,11 @@ def test_short_lists_are_whole_or_paged(site: Live) -> None:
     for name in ("zeta", "alpha", "m"):
         site.api("POST", "/repos", {"name": name})
         site.api("POST", "/sources", {"name": name})
-    assert names(site, "/repos") == ["cran", "mine", "zeta", "alpha", "m"]
+    assert names(site, "/repos") == ["cran", "pypi", "mine", "zeta", "alpha", "m"]
     assert names(site, "/repos?_sort=name&_limit=2&_page=2") == ["m", "mine"]
     assert names(site, "/repos?_order=desc&_limit=1") == ["m"]
     assert names(site, "/repos?_page=2") == []
-    assert names(site, "/sources?_sort=name&_order=desc") == ["zeta", "m", "internal", "cran", "alpha"]
+    assert names(site, "/sources?_sort=name&_order=desc") == ["zeta", "pypi", "m", "internal", "cran", "alpha"]
     assert names(site, "/sources?type=local&_limit=3&_page=2") == ["m"]
     site.api("POST", "/repos/mine/sources", {"source": "alpha"})
     assert names(site, "/repos/mine/sources") == ["internal", "alpha"]
@@ -288,12 +288,12 @@ def test_titles_and_dependencies(site: Live) -> None:
             None,
         )
         assert record["dependencies"] == {
-            "depends": [{"name": "R", "operator": ">=", "version": "3.5.0"}],
+            "depends": [{"name": "R", "operator": ">=", "version": "3.5.0", "requirement": None}],
             "imports": [
-                {"name": "utils", "operator": None, "version": None},
-                {"name": "rlang", "operator": ">=", "version": "1.0-2"},
+                {"name": "utils", "operator": None, "version": None, "requirement": None},
+                {"name": "rlang", "operator": ">=", "version": "1.0-2", "requirement": None},
             ],
-            "linkingto": [{"name": "cpp11", "operator": None, "version": None}],
+            "linkingto": [{"name": "cpp11", "operator": None, "version": None, "requirement": None}],
             "suggests": [],
             "enhances": [],
         }
@@ -306,10 +306,10 @@ def test_when_it_occurred(site: Live) -> None:
     for version in ("1.0", "1.1"):
         site.upload("internal", (f"demo_{version}.tar.gz", make_source_package("demo", version)))
         clock.wait(hours=1)
-    for snapshot in ("3", "latest"):
+    for snapshot in ("4", "latest"):
         (_, record) = site.api("GET", f"/repos/mine/packages/demo?version=1.0&snapshot={snapshot}")
         occurred[snapshot] = (record["is_archived"], record["occurred"])
-    assert occurred == {"3": (False, "2024-03-01T12:00:00Z"), "latest": (True, "2024-03-01T13:00:00Z")}
+    assert occurred == {"4": (False, "2024-03-01T12:00:00Z"), "latest": (True, "2024-03-01T13:00:00Z")}
 
 
 def test_a_mirrored_package_without_its_description(live_mirrored: Live, cran: FakeCran) -> None:
@@ -320,7 +320,9 @@ def test_a_mirrored_package_without_its_description(live_mirrored: Live, cran: F
     sync(live_mirrored.app)
     (_, record) = live_mirrored.api("GET", "/repos/cran/packages/alpha")
     assert (record["title"], record["summary"], record["description"]) == (None, None, None)
-    assert record["dependencies"]["imports"] == [{"name": "utils", "operator": None, "version": None}]
+    assert record["dependencies"]["imports"] == [
+        {"name": "utils", "operator": None, "version": None, "requirement": None}
+    ]
     assert live_mirrored.get("/cran/latest/src/contrib/alpha_1.0.tar.gz").data == package
     found = eventually(lambda: live_mirrored.api("GET", "/sources/cran/packages")[1], lambda rows: rows[0]["title"])
     assert [row["title"] for row in found] == ["What alpha Does"]
@@ -331,23 +333,23 @@ def test_transactions(site: Live) -> None:
     site.upload("internal", ("demo_1.0.tar.gz", make_source_package("demo", "1.0")), comment="first of its kind")
     (_, rows) = site.api("GET", "/repos/mine/transactions")
     assert [(row["id"], row["source"], row["repository"], row["message"]) for row in rows] == [
-        (3, "internal", None, "first of its kind"),
-        (2, None, "mine", "subscribed to internal"),
+        (4, "internal", None, "first of its kind"),
+        (3, None, "mine", "subscribed to internal"),
     ]
     assert rows[0]["counts"] == {"added": 1, "updated": 0, "archived": 0, "removed": 0}
     assert rows[0]["published_to"] == "2024-03-01T00:00:00Z"
-    (_, detail) = site.api("GET", "/transactions/3")
+    (_, detail) = site.api("GET", "/transactions/4")
     assert detail["changes"] == [{"change": "added", "name": "demo", "version": "1.0", "previous": None}]
     assert site.api("GET", "/repos/mine/transaction-dates")[1] == []
     site.app.clock.wait(days=1)  # type: ignore[attr-defined]
     assert site.api("GET", "/repos/mine/transaction-dates")[1] == [
-        {"alias": "2024-03-01", "date": "2024-03-01T00:00:00Z", "id": 3}
+        {"alias": "2024-03-01", "date": "2024-03-01T00:00:00Z", "id": 4}
     ]
     assert site.api("GET", "/repos/mine/first-transaction")[1] == {
         "alias": "2024-03-01",
         "date": "2024-03-01T00:00:00Z",
     }
-    assert [row["id"] for row in site.api("GET", "/repos/mine/transactions?_sort=time&_order=asc&_limit=1")[1]] == [2]
+    assert [row["id"] for row in site.api("GET", "/repos/mine/transactions?_sort=time&_order=asc&_limit=1")[1]] == [3]
 
 
 def test_transactions_of_sources_that_are_gone(site: Live) -> None:
@@ -355,7 +357,7 @@ def test_transactions_of_sources_that_are_gone(site: Live) -> None:
     site.upload("internal", ("demo_1.0.tar.gz", make_source_package("demo", "1.0")))
     site.api("DELETE", "/repos/mine/sources/internal")
     (_, rows) = site.api("GET", "/repos/mine/transactions")
-    assert [(row["id"], row["source"]) for row in rows] == [(4, None), (3, "internal"), (2, None)]
+    assert [(row["id"], row["source"]) for row in rows] == [(5, None), (4, "internal"), (3, None)]
 
 
 def test_too_many_files_at_once(site: Live) -> None:
@@ -384,7 +386,7 @@ def test_upload_answers_and_faults(site: Live) -> None:
     status, outcome = site.upload("internal", ("good_1.0.tar.gz", good))
     assert (status, outcome) == (
         200,
-        {"transaction": 3, "changes": [{"change": "added", "name": "good", "version": "1.0", "previous": None}]},
+        {"transaction": 4, "changes": [{"change": "added", "name": "good", "version": "1.0", "previous": None}]},
     )
     status, error = site.upload(
         "internal", ("a_1.0.tar.gz", b"x"), ("b_1.0.tar.gz", good), ("ok_1.0.tar.gz", make_source_package("ok", "1.0"))

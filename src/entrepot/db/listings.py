@@ -48,9 +48,14 @@ def visible(connection: Connection, cut: Cut, *, status: FileStatus | None = Non
     return list(map(Listed._make, zip(ordered, repeat(status))))
 
 
-def visible_of(connection: Connection, cut: Cut, packages: Collection[PackageName]) -> list[Listed]:
+def visible_of(
+    connection: Connection, cut: Cut, packages: Collection[PackageName], *, status: FileStatus | None = None
+) -> list[Listed]:
     """As `visible`, of some packages."""
-    return _listed(connection, _by_package(connection, cut, _seen(cut, select(*FILE_COLUMNS)), packages))
+    query = _by_package(connection, cut, _seen(cut, select(*FILE_COLUMNS)), packages)
+    if status is not None:
+        query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
+    return _listed(connection, query)
 
 
 def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:

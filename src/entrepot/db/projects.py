@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
 
 from entrepot.core.answers import About
 from entrepot.core.model import FOREVER, PackageName, Sha256, TransactionId
@@ -91,10 +91,50 @@ def all_names(db: Database, source_id: int, at: TransactionId) -> Iterator[Packa
         after = piece[-1]
 
 
-def names_like(connection: Connection, source_id: int, at: TransactionId, part: str) -> list[PackageName]:
-    """The names with `part` in them, in order."""
-    query = _names_query(source_id, at).where(names.c.package.contains(part, autoescape=True))
-    return [PackageName(name) for (name,) in bulk.rows(connection, query)]
+@dataclass(frozen=True, slots=True)
+class NameList:
+    """`core.namelists.Names`: the list of a transaction, or those names of it that have `part` in them."""
+
+    db: Database
+    source_id: int
+    at: TransactionId
+    total: int
+    part: str = ""
+
+    def piece(self, start: int, count: int) -> list[PackageName]:
+        query = _names_query(self.source_id, self.at, self.part).offset(start).limit(count).subquery()
+        with self.db.read() as connection:
+            return [PackageName(name) for (name,) in bulk.rows(connection, select(query.c.package))]
+
+
+def names_like(db: Database, source_id: int, at: TransactionId, part: str) -> NameList:
+    """The names with `part` in them."""
+    query = _names_query(source_id, at, part).order_by(None).with_only_columns(func.count())
+    with db.read() as connection:
+        return NameList(db, source_id, at, connection.execute(query).scalar_one(), part)
+
+
+def names_among(
+    connection: Connection, source_id: int, at: TransactionId, wanted: Collection[PackageName]
+) -> set[PackageName]:
+    """Those of some names that the list has."""
+    query = _names_query(source_id, at).where(bulk.among(connection, names.c.package, wanted))
+    return {PackageName(name) for (name,) in bulk.rows(connection, query)}
+
+
+def count_read(connection: Connection, source_ids: Collection[int]) -> dict[int, int]:
+    """Source id -> how many projects were read of it, of those that have some."""
+    query = select(projects.c.source_id, func.count()).where(projects.c.source_id.in_(list(source_ids)))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(projects.c.source_id))}
+
+
+def count_names(connection: Connection, source_ids: Collection[int]) -> dict[int, int]:
+    """Source id -> how many names its newest list has, of those whose list was read."""
+    newest = select(name_lists.c.source_id, func.max(name_lists.c.since).label("since"))
+    last = newest.where(name_lists.c.source_id.in_(list(source_ids))).group_by(name_lists.c.source_id).subquery()
+    same = (name_lists.c.source_id == last.c.source_id) & (name_lists.c.since == last.c.since)
+    query = select(name_lists.c.source_id, name_lists.c.total).join(last, same)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _some_names(connection: Connection, source_id: int, at: TransactionId, after: str) -> list[PackageName]:
@@ -102,9 +142,11 @@ def _some_names(connection: Connection, source_id: int, at: TransactionId, after
     return [PackageName(name) for (name,) in bulk.rows(connection, select(query.c.package))]
 
 
-def _names_query(source_id: int, at: TransactionId) -> Any:
-    query = select(names.c.package).where(names.c.source_id == source_id)
-    return query.where(names.c.since <= at, names.c.until > at).order_by(names.c.package)
+def _names_query(source_id: int, at: TransactionId, part: str = "") -> Select[Any]:
+    query = select(names.c.package).where(names.c.source_id == source_id, names.c.since <= at, names.c.until > at)
+    if part:
+        query = query.where(names.c.package.contains(part, autoescape=True))
+    return query.order_by(names.c.package)
 
 
 def change_names(

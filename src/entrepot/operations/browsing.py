@@ -1,24 +1,24 @@
-"""What is there: packages, records, transactions and days, of a repository or of a source."""
+"""What is there: snapshots of repositories and sources, their transactions and days."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
-from operator import itemgetter
-from typing import Any, Literal
+from datetime import date
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind
-from entrepot.core.errors import NotFound, PackageNotFound
-from entrepot.core.model import FileStatus, Listed, PackageName, Transaction, TransactionId
+from entrepot.core.errors import NotFound
+from entrepot.core.model import Source, Transaction, TransactionId
 from entrepot.core.snapshots import (
     AsOfDay,
     AsOfTransaction,
+    Cut,
     Latest,
+    Snapshot,
     closed_through,
     cut_of,
     end_of,
@@ -27,25 +27,14 @@ from entrepot.core.snapshots import (
     time_of,
 )
 from entrepot.db import changes as db_changes
-from entrepot.db import files as db_files
-from entrepot.db import listings as db_listings
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
-from entrepot.ecosystems.r import dcf, dependencies, versions
-from entrepot.ecosystems.r.dependencies import Dependency
+from entrepot.operations import dialects
+from entrepot.operations.dialects import Dialect
 from entrepot.operations.serving import DatabaseView, open_view
-
-PackageSort = Literal["name", "version", "package_date", "package_size"]
-
-_FACTS: dict[PackageSort, db_listings.Fact] = {
-    "name": "package",
-    "version": "version",
-    "package_date": "published",
-    "package_size": "size",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +50,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class PackageSummary:
-    """A package at a snapshot: its current version, or the newest archived one if it has none.
-
-    `title` is None as long as nobody has read the DESCRIPTION.
-    """
-
-    listed: Listed
-    source: str
-    fields: dict[str, str]
-    title: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PackageRecord:
-    """A package version with its whole DESCRIPTION as far as it is known, and all versions visible beside it.
-
-    `occurred` is when it was recorded that this version is current, or archived, as it is at this snapshot.
-    """
-
-    summary: PackageSummary
-    description: dict[str, str]
-    dependencies: dict[str, list[Dependency]]
-    occurred: datetime | None
-    versions: tuple[Listed, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class TransactionInfo:
     """A transaction with how many changes of each kind it has; in a list without the changes themselves."""
 
@@ -100,12 +62,31 @@ class TransactionInfo:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A view with the names and the cuts of its sources, opened at a version of the catalogue."""
+    """A view with its cuts and their sources in order, opened at a version of the catalogue."""
 
     version: int
     view: DatabaseView
-    names: dict[int, str]
-    upto: dict[int, TransactionId]
+    cuts: tuple[Cut, ...]
+    sources: Mapping[int, Source]
+    dialect: Dialect
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Of the sources, by id."""
+        return {id_: source.name for id_, source in self.sources.items()}
+
+    @property
+    def upto(self) -> dict[int, TransactionId]:
+        """Source id -> the last transaction that counts."""
+        return {cut.source_id: cut.upto for cut in self.cuts}
+
+    @property
+    def has_archive(self) -> bool:
+        return all(source.has_archive for source in self.sources.values())
+
+    @property
+    def read_by_project(self) -> list[Cut]:
+        return [cut for cut in self.cuts if self.sources[cut.source_id].is_read_by_project]
 
 
 def open_repository(app: App, repo: str, snapshot: str) -> Opened:
@@ -113,9 +94,9 @@ def open_repository(app: App, repo: str, snapshot: str) -> Opened:
     with app.db.read() as connection:
         name = db_repositories.get(connection, repo).name
     opened = open_view(app, name, snapshot)
-    upto = {cut.source_id: cut.upto for cut in opened.cuts}
     with app.db.read() as connection:
-        return Opened(opened.version, opened.view, db_sources.names(connection, upto), upto)
+        sources = db_sources.by_ids(connection, [cut.source_id for cut in opened.cuts])
+    return Opened(opened.version, opened.view, opened.cuts, sources, dialects.of_repository(opened.repository.type))
 
 
 def open_source(app: App, source: str, snapshot: str) -> Opened:
@@ -124,92 +105,25 @@ def open_source(app: App, source: str, snapshot: str) -> Opened:
     with app.db.read() as connection:
         version = catalogue_version(connection)
         found = db_sources.get(connection, source)
-        history = DatabaseHistory(connection)
-        match wanted:
-            case Latest():
-                cut = cut_of(found, history.last_upto(found.id, history.newest()), None)
-            case AsOfTransaction(id=id_):
-                if not 0 < id_ <= history.newest():
-                    raise NotFound(f"transaction {id_} does not exist; this installation has 1 to {history.newest()}")
-                cut = cut_of(found, history.last_upto(found.id, id_), time_of(history, id_))
-            case AsOfDay(day=day):
-                closed = closed_through(found, today=app.today())
-                cut = cut_of(found, history.last_by_day(found.id, day), end_of(day))
-                if closed is None or day > closed or cut.is_empty:
-                    raise NotFound(f"{day} can't be served from source {found.name!r}: its newest day is {closed}")
+        cut = _cut(app, found, wanted, DatabaseHistory(connection))
     view = DatabaseView(app, [cut], {found.id: found})
-    return Opened(version, view, {found.id: found.name}, {found.id: cut.upto})
+    return Opened(version, view, (cut,), {found.id: found}, dialects.of_source(found))
 
 
-def list_packages(
-    app: App,
-    opened: Opened,
-    *,
-    name: str | None = None,
-    name_like: str | None = None,
-    sort: PackageSort = "name",
-    descending: bool = False,
-    page: Page,
-) -> tuple[list[PackageSummary], int]:
-    """A page of the current packages, and how many there are in all; `name_like` is a part of the name in any case.
-
-    Packages that are equal by `sort` stay in the order of their names; what isn't known comes before all that is.
-    All names are looked at, and what else is told only of those on the page.
-    """
-    if name is None:
-        all_of_it = (opened.version, tuple(opened.upto.items()), sort, descending)
-        keys = app.listings.get(all_of_it, lambda: _sorted_keys(opened, sort, descending))
-    else:
-        keys = opened.view.current_keys(_FACTS[sort], PackageName(name))
-    if name_like:
-        wanted = name_like.lower()
-        keys = [key for key in keys if wanted in key[1].lower()]
-    ids = [key[0] for key in keys[page.offset : page.offset + page.limit]]
-    with app.db.read() as connection:
-        files = db_files.by_ids(connection, ids)
-        texts = db_files.documents(connection, ids)
-    rows = [Listed(files[id_], FileStatus.CURRENT) for id_ in ids]
-    return [_summary(opened, row, _fields(texts.get(row.file.id))) for row in rows], len(keys)
-
-
-def _sorted_keys(opened: Opened, sort: PackageSort, descending: bool) -> list[db_listings.Key]:
-    keys = opened.view.current_keys(_FACTS[sort])
-    return sorted(keys, key=_order(sort, keys), reverse=descending) if descending or sort != "name" else keys
-
-
-def _order(sort: PackageSort, keys: Iterable[db_listings.Key]) -> Callable[[db_listings.Key], Any]:
-    match sort:
-        case "name":
-            return itemgetter(1)
-        case "version":
-            rank = versions.ranks(key[2] for key in keys)
-            return lambda key: rank[key[2]]
-        case _:
-            return lambda key: float("-inf") if key[2] is None else key[2]
-
-
-def package_record(app: App, opened: Opened, name: str, *, version: str | None = None) -> PackageRecord:
-    """One package: its current version (else the newest archived one), or `version`.
-
-    Raises:
-        PackageNotFound: the snapshot has no such package or version.
-    """
-    rows = opened.view.of_package(PackageName(name))
-    if not rows:
-        raise PackageNotFound(f"there is no package {name!r} at this snapshot", name=name)
-    chosen = _choose(rows, version)
-    if chosen is None:
-        have = ", ".join(row.file.version for row in rows)
-        raise PackageNotFound(f"{name!r} has no version {version} at this snapshot", hint=f"it has {have}")
-    with app.db.read() as connection:
-        text = db_files.description(connection, chosen.file.id)
-        occurred = db_files.shown_since(connection, chosen.file.id, opened.upto[chosen.file.source_id])
-    described = _fields(text)
-    summary = _summary(opened, chosen, described)
-    described = described or summary.fields
-    newest_first = sorted(rows, key=lambda row: versions.version_key(row.file.version), reverse=True)
-    needed = dependencies.of_description(described)
-    return PackageRecord(summary, described, needed, occurred, tuple(newest_first))
+def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory) -> Cut:
+    match wanted:
+        case Latest():
+            return cut_of(source, history.last_upto(source.id, history.newest()), None)
+        case AsOfTransaction(id=id_):
+            if not 0 < id_ <= history.newest():
+                raise NotFound(f"transaction {id_} does not exist; this installation has 1 to {history.newest()}")
+            return cut_of(source, history.last_upto(source.id, id_), time_of(history, id_))
+        case AsOfDay(day=day):
+            closed = closed_through(source, today=app.today())
+            cut = cut_of(source, history.last_by_day(source.id, day), end_of(day))
+            if closed is None or day > closed or cut.is_empty:
+                raise NotFound(f"{day} can't be served from source {source.name!r}: its newest day is {closed}")
+            return cut
 
 
 def list_transactions(
@@ -270,23 +184,6 @@ def first_day(app: App, repo: str) -> date:
     if not dates:
         raise NotFound(f"repository {repo!r} has no day yet that can be used", hint="use 'latest' or a transaction id")
     return dates[0][0]
-
-
-def _choose(rows: Sequence[Listed], version: str | None) -> Listed | None:
-    if version is not None:
-        return next((row for row in rows if row.file.version == version), None)
-    current = [row for row in rows if row.status is FileStatus.CURRENT]
-    return current[0] if current else max(rows, key=lambda row: versions.version_key(row.file.version))
-
-
-def _summary(opened: Opened, row: Listed, description: Mapping[str, str]) -> PackageSummary:
-    return PackageSummary(
-        row, opened.names[row.file.source_id], _fields(row.file.fields), title=description.get("Title")
-    )
-
-
-def _fields(text: str | None) -> dict[str, str]:
-    return dcf.parse_one(text) if text else {}
 
 
 def _infos(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from entrepot.core.releases import Dependency
+
+__all__ = ["FIELDS", "Dependency", "of_description", "parse"]
 
 FIELDS = ("Depends", "Imports", "LinkingTo", "Suggests", "Enhances")
 """The fields that name packages, in the order of DESCRIPTIONs."""
@@ -12,15 +15,6 @@ FIELDS = ("Depends", "Imports", "LinkingTo", "Suggests", "Enhances")
 # As `tools:::.split_dependencies`, and also where R asks for a space that some packages leave out.
 _ITEM = re.compile(r"([^\s(]+)\s*(?:\(([^)]*)\))?")
 _BOUND = re.compile(r"([<>=!]+)\s*([^\s<>=!]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class Dependency:
-    """A package (or R itself) that is needed; `operator` and `version` are None where every version will do."""
-
-    name: str
-    operator: str | None = None
-    version: str | None = None
 
 
 def parse(value: str) -> list[Dependency]:

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Query, Response, status
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid
-from entrepot.operations import browsing, repositories, sources, syncing
+from entrepot.operations import browsing, listing, records, repositories, sources, syncing
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, Ascending, NameSort, PageDep, ShortPageDep, Snapshot
 
-PackageSort = Annotated[browsing.PackageSort, Query()]
+PackageSort = Annotated[listing.PackageSort, Query()]
 TransactionSort = Annotated[Literal["id", "time"], Query(description="both are the order in which they were recorded")]
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class WantedPackages:
     _sort: PackageSort = "name"
 
     def page_of(self, app: App, opened: browsing.Opened, response: Response) -> list[schemas.Package]:
-        rows, total = browsing.list_packages(
+        rows, total = listing.list_packages(
             app,
             opened,
             name=self.name,
@@ -120,8 +120,16 @@ def repo_packages(
 def repo_package(
     app: AppDep, repo: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
 ) -> schemas.PackageDetail:
-    opened = browsing.open_repository(app, repo, snapshot)
-    return schemas.PackageDetail.of(browsing.package_record(app, opened, name, version=version))
+    record = records.package_record(app, lambda: browsing.open_repository(app, repo, snapshot), name, version=version)
+    return schemas.PackageDetail.of(record)
+
+
+@router.get("/{repo}/packages/{name}/releases")
+def repo_releases(
+    app: AppDep, repo: str, name: str, page: ShortPageDep, response: Response, snapshot: Snapshot = "latest"
+) -> list[schemas.ReleaseShape]:
+    found = records.package_releases(lambda: browsing.open_repository(app, repo, snapshot), name)
+    return paged([schemas.ReleaseShape.of(release) for release in found], page, response)
 
 
 @router.get("/{repo}/transactions")

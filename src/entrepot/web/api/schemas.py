@@ -11,11 +11,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from entrepot.core.changes import Change, ChangeKind, History
-from entrepot.core.model import FileStatus, Listed, RepositoryType, SourceType
+from entrepot.core.model import FileStatus, RepositoryType, SourceType
+from entrepot.core.releases import Dependency, Release, ReleaseFile
 from entrepot.core.urls import shown
-from entrepot.operations.browsing import PackageRecord, PackageSummary, TransactionInfo
+from entrepot.operations.browsing import TransactionInfo
 from entrepot.operations.describing import Completeness
+from entrepot.operations.listing import PackageSummary
 from entrepot.operations.packages import Outcome
+from entrepot.operations.records import PackageRecord
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
 from entrepot.operations.working import JobInfo
@@ -259,8 +262,10 @@ class FirstTransaction(BaseModel):
 
 
 class Package(BaseModel):
+    """A package by the release that stands for it; of one of which only the name is known all else is null."""
+
     name: str
-    version: str
+    version: str | None
     title: str | None
     license: str | None
     source: str
@@ -268,6 +273,7 @@ class Package(BaseModel):
     package_size: int | None
     checksum: str | None
     needs_compilation: str | None
+    requires_python: str | None
 
     @classmethod
     def of(cls, summary: PackageSummary) -> Package:
@@ -275,21 +281,51 @@ class Package(BaseModel):
 
     @staticmethod
     def values(summary: PackageSummary) -> dict[str, Any]:
-        file = summary.listed.file
+        release, described = summary.release, summary.described
         return {
-            "name": file.package,
-            "version": file.version,
-            "title": summary.title,
-            "license": summary.fields.get("License"),
+            "name": summary.name,
+            "version": release.version if release else None,
+            "title": described.title,
+            "license": described.license,
             "source": summary.source,
-            "package_date": file.published,
-            "package_size": file.size,
-            "checksum": file.sha256,
-            "needs_compilation": summary.fields.get("NeedsCompilation"),
+            "package_date": release.published if release else None,
+            "package_size": release.file.size if release else None,
+            "checksum": release.file.sha256 if release else None,
+            "needs_compilation": described.needs_compilation,
+            "requires_python": described.requires_python,
         }
 
 
-class ArchivedVersion(BaseModel):
+class FileShape(BaseModel):
+    name: str
+    kind: str
+    size: int | None
+    md5: str | None
+    checksum: str | None
+    uploaded: datetime | None
+    requires_python: str | None
+    yanked: bool
+    yanked_reason: str | None
+
+    @classmethod
+    def of(cls, told: ReleaseFile) -> FileShape:
+        file = told.file
+        return cls(
+            name=file.name,
+            kind=told.kind,
+            size=file.size,
+            md5=file.md5,
+            checksum=file.sha256,
+            uploaded=file.published,
+            requires_python=told.requires_python,
+            yanked=told.yanked is not None,
+            yanked_reason=told.yanked or None,
+        )
+
+
+class ReleaseShape(BaseModel):
+    """A version with its files; `file`, `size`, `md5` and `checksum` are those of the first, which stands for it."""
+
     version: str
     date_publication: datetime | None
     is_current: bool
@@ -297,18 +333,24 @@ class ArchivedVersion(BaseModel):
     size: int | None
     md5: str | None
     checksum: str | None
+    yanked: bool
+    yanked_reason: str | None
+    files: list[FileShape]
 
     @classmethod
-    def of(cls, listed: Listed) -> ArchivedVersion:
-        file = listed.file
+    def of(cls, release: Release) -> ReleaseShape:
+        file = release.file
         return cls(
-            version=file.version,
-            date_publication=file.published,
-            is_current=listed.status is FileStatus.CURRENT,
+            version=release.version,
+            date_publication=release.published,
+            is_current=release.files[0].listed.status is FileStatus.CURRENT,
             file=file.name,
             size=file.size,
             md5=file.md5,
             checksum=file.sha256,
+            yanked=release.is_yanked,
+            yanked_reason=release.yanked_reason,
+            files=[FileShape.of(each) for each in release.files],
         )
 
 
@@ -316,6 +358,11 @@ class DependencyShape(BaseModel):
     name: str
     operator: str | None
     version: str | None
+    requirement: str | None
+
+    @classmethod
+    def of(cls, needed: Dependency) -> DependencyShape:
+        return cls(name=needed.name, operator=needed.operator, version=needed.version, requirement=needed.requirement)
 
 
 class PackageDetail(Package):
@@ -330,28 +377,27 @@ class PackageDetail(Package):
     file: str
     md5: str | None
     dependencies: dict[str, list[DependencyShape]]
-    fields: dict[str, str]
-    versions: list[ArchivedVersion]
-    archived: list[ArchivedVersion]
+    fields: dict[str, str | list[str]]
+    versions: list[ReleaseShape]
+    archived: list[ReleaseShape]
 
     @classmethod
     def of(cls, record: PackageRecord) -> PackageDetail:  # type: ignore[override]
-        file = record.summary.listed.file
-        versions = [ArchivedVersion.of(row) for row in record.versions]
+        described, release = record.summary.described, record.release
+        versions = [ReleaseShape.of(each) for each in record.releases]
         return cls(
             **cls.values(record.summary),
-            summary=record.summary.title,
-            description=record.description.get("Description"),
-            date_publication=file.published,
+            summary=described.title,
+            description=described.description,
+            date_publication=release.published,
             occurred=record.occurred,
-            is_archived=record.summary.listed.status is FileStatus.ARCHIVED,
-            file=file.name,
-            md5=file.md5,
+            is_archived=record.is_archived,
+            file=release.file.name,
+            md5=release.file.md5,
             dependencies={
-                field: [DependencyShape(name=one.name, operator=one.operator, version=one.version) for one in needed]
-                for field, needed in record.dependencies.items()
+                field: [DependencyShape.of(each) for each in needed] for field, needed in described.dependencies.items()
             },
-            fields=record.description,
+            fields=dict(described.fields),
             versions=versions,
             archived=[version for version in versions if not version.is_current],
         )

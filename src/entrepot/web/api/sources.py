@@ -13,7 +13,7 @@ from fastapi import APIRouter, File, Form, Query, Response, UploadFile, status
 from entrepot.core.errors import Invalid
 from entrepot.core.model import SourceType
 from entrepot.core.room import needs_room
-from entrepot.operations import browsing, describing, packages, sources, syncing, working
+from entrepot.operations import browsing, describing, packages, records, sources, syncing, working
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import (
@@ -90,8 +90,16 @@ def source_packages(
 def source_package(
     app: AppDep, source: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
 ) -> schemas.PackageDetail:
-    opened = browsing.open_source(app, source, snapshot)
-    return schemas.PackageDetail.of(browsing.package_record(app, opened, name, version=version))
+    record = records.package_record(app, lambda: browsing.open_source(app, source, snapshot), name, version=version)
+    return schemas.PackageDetail.of(record)
+
+
+@router.get("/{source}/packages/{name}/releases")
+def source_releases(
+    app: AppDep, source: str, name: str, page: ShortPageDep, response: Response, snapshot: Snapshot = "latest"
+) -> list[schemas.ReleaseShape]:
+    found = records.package_releases(lambda: browsing.open_source(app, source, snapshot), name)
+    return paged([schemas.ReleaseShape.of(release) for release in found], page, response)
 
 
 @router.post("/{source}/packages")
