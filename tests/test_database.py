@@ -13,14 +13,14 @@ def test_a_write_of_one_topic_leaves_the_others_fresh(app: App) -> None:
     with app.db.write(topics=["1:demo"]):
         pass
     assert app.db.version == version + 1
-    assert not app.db.is_fresh(version, "1:demo")
-    assert app.db.is_fresh(version, "1:other")
-    assert app.db.is_fresh(version, None)
-    assert app.db.is_fresh(app.db.version, "1:demo")
+    assert not app.db.is_fresh(version, ["1:demo"])
+    assert app.db.is_fresh(version, ["1:other"])
+    assert app.db.is_fresh(version)
+    assert app.db.is_fresh(app.db.version, ["1:demo"])
     with app.db.write():
         pass
-    assert not app.db.is_fresh(version + 1, "1:other")
-    assert not app.db.is_fresh(version + 1, None)
+    assert not app.db.is_fresh(version + 1, ["1:other"])
+    assert not app.db.is_fresh(version + 1)
 
 
 def test_what_another_process_wrote_may_be_anything(app: App) -> None:
@@ -34,5 +34,5 @@ def test_what_another_process_wrote_may_be_anything(app: App) -> None:
         pass
     other.close()
     assert app.db.version == version + 2
-    assert not app.db.is_fresh(version, "1:other")
-    assert app.db.is_fresh(version + 2, "1:ours")
+    assert not app.db.is_fresh(version, ["1:other"])
+    assert app.db.is_fresh(version + 2, ["1:ours"])

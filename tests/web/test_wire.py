@@ -207,7 +207,7 @@ def test_indexes_are_in_memory_once(site: Live) -> None:
 
 def test_finished_answers_are_bounded() -> None:
     """The least used go when they weigh too much; answers of an older catalogue are not kept."""
-    hot = HotAnswers(version=lambda: 7, document=lambda _: None, now=lambda: 0, limit=100_000)
+    hot = HotAnswers(is_fresh=lambda version, _: version == 7, document=lambda _: None, now=lambda: 0, limit=100_000)
     for number in range(40):
         hot.keep(b"/%d" % number, Ready(7, {"": body(200, [], None, bytes(10_000))}))
         hot.find(b"/0")

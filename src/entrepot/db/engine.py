@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -142,9 +142,11 @@ class Database:
                 self._changed[topic] = version
             self.version = version
 
-    def is_fresh(self, version: int, topic: str | None) -> bool:
-        """Whether what was read of a topic at that version of the catalogue is still so; None: of no topic."""
-        return version >= self._all_changed and (topic is None or version >= self._changed.get(topic, 0))
+    def is_fresh(self, version: int, topics: Iterable[str] = ()) -> bool:
+        """Whether what was read at that version of the catalogue is still so; `topics` are those that it was of."""
+        if version >= self.version:
+            return True
+        return version >= self._all_changed and all(version >= self._changed.get(topic, 0) for topic in topics)
 
 
 def catalogue_version(connection: Connection) -> int:

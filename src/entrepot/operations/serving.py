@@ -43,6 +43,7 @@ from entrepot.ecosystems.python import pypi
 from entrepot.ecosystems.r import cran
 from entrepot.flights import Flight
 from entrepot.sources.kinds import KINDS
+from entrepot.sources.projects import topic
 from entrepot.storage import Key
 
 
@@ -109,7 +110,8 @@ class DatabaseView:
     """`core.answers.View` over the catalogue.
 
     `expires` is when an answer has to be made anew because upstream may tell something else by then: in seconds since
-    1970; None if nothing that was looked at is read by the project, or only as of a past time.
+    1970; None if nothing that was looked at is read by the project, or only as of a past time. `topics` are the projects
+    of such sources that were looked at (`Database.is_fresh`).
     """
 
     def __init__(self, app: App, cuts: Sequence[Cut], sources: Mapping[int, Source]) -> None:
@@ -120,6 +122,7 @@ class DatabaseView:
         self._present = {cut.source_id for cut in cuts if cut.at is None and sources[cut.source_id].is_read_by_project}
         self._won: dict[PackageName, tuple[Cut | None, list[Listed]]] = {}
         self.expires: float | None = None
+        self.topics: set[str] = set()
 
     def current(self) -> list[Listed]:
         return self._composed(partial(db_listings.visible, status=FileStatus.CURRENT), _name_of_listed)
@@ -155,6 +158,7 @@ class DatabaseView:
             source = self._sources[cut.source_id]
             learn = KINDS[source.type].learn
             if learn is not None:
+                self.topics.add(topic(source.id, package))
                 expires = learn(self._app, connection, source, cut, package)
                 if expires is not None:
                     self.expires = min(expires, self.expires or expires)

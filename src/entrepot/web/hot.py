@@ -1,8 +1,8 @@
 """Finished answers, found by the request's path and what it accepts: no thread, no database, nothing to compute.
 
-An answer holds as long as the catalogue has the version that it was made at (`Database.version`), and no longer than
-what was known of an upstream then; it is made by `web.serve` in the ordinary way and kept here on the way out.
-`web.wire` gives it out.
+An answer holds as long as nothing is written that may change it (`Database.is_fresh`), and no longer than what was
+known of an upstream then; it is made by `web.serve` in the ordinary way and kept here on the way out. `web.wire` gives
+it out.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple
@@ -49,7 +49,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """An answer by its encodings ("" for the plain bytes), and the version of the catalogue that it was made at.
+    """An answer by its encodings ("" for the plain bytes), the version of the catalogue that it was made at, and the
+    topics that it is of.
 
     `document` is the key of the rendered index that it is, `digest` that of its bytes. `expires` is when it has to be
     made anew, in seconds since 1970.
@@ -60,6 +61,7 @@ class Ready:
     document: str | None = None
     digest: str = ""
     expires: float | None = None
+    topics: Collection[str] = ()
 
     @property
     def weight(self) -> int:
@@ -90,11 +92,11 @@ class _Entry(NamedTuple):
 class HotAnswers:
     """Answers by path, the least used dropped where they weigh more than `limit` bytes.
 
-    `version` tells the catalogue's present version, `now` the time in seconds since 1970; `document` gives the rendered
-    index of a key if it is in memory.
+    `is_fresh` tells whether what was read at a version of the catalogue, of these topics, still is so, and `now` the
+    time in seconds since 1970; `document` gives the rendered index of a key if it is in memory.
     """
 
-    version: Callable[[], int]
+    is_fresh: Callable[[int, Collection[str]], bool]
     document: Callable[[str], Rendered | None]
     now: Callable[[], float]
     limit: int = 48 * 1024**2
@@ -106,18 +108,18 @@ class HotAnswers:
         """Whether there may be an answer for `path`."""
         return path in self._kept
 
-    def find(self, path: bytes, accept: bytes | None = None) -> Hit | None:
+    def find(self, path: bytes, accept: str = "") -> Hit | None:
         """The answer to GET and HEAD of `path` as it stands in the request line, with this Accept header."""
         entry = self._kept.get(path)
         if entry is None:
             return None
-        form = "" if entry.choose is None else entry.choose((accept or b"").decode("latin-1"))
+        form = "" if entry.choose is None else entry.choose(accept)
         found = entry.forms.get(form)
         if found is None:
             return None
         rendered = self.document(found.document) if found.document is not None else None
         is_whole = found.document is None or (rendered is not None and rendered.digest == found.digest)
-        if found.version != self.version() or not is_whole or self._is_over(found):
+        if not is_whole or not self.is_fresh(found.version, found.topics) or self._is_over(found):
             self._drop(path)
             return None
         # Without the lock: another thread may just have dropped it.
@@ -134,7 +136,7 @@ class HotAnswers:
             choose: tells the form by the Accept, where the path alone doesn't decide.
             accept: that of the request that was answered.
         """
-        if ready.version != self.version() or self._is_over(ready):
+        if not self.is_fresh(ready.version, ready.topics) or self._is_over(ready):
             return
         form = "" if choose is None else choose(accept)
         with self._lock:

@@ -91,7 +91,7 @@ class Serve:
         self._app = app
         self._rendering: dict[str, asyncio.Future[Rendered | OnDisk]] = {}
         self.hot = HotAnswers(
-            version=lambda: app.db.version,
+            is_fresh=app.db.is_fresh,
             document=app.documents.in_memory,
             now=lambda: app.clock().timestamp(),
         )
@@ -299,7 +299,8 @@ class Serve:
         """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
         if request.has_query:
             return
-        ready = Ready(opened.version, bodies, document, digest, opened.view.expires)
+        view = opened.view
+        ready = Ready(opened.version, bodies, document, digest, view.expires, frozenset(view.topics))
         choose = serving.chooser(opened) if varies else None
         path = request.path.encode("latin-1")
         self.hot.keep(path, ready, choose=choose, accept=request.headers.get("accept", ""))
