@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, ClassVar, cast
+from functools import lru_cache
+from typing import Any, ClassVar, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -19,6 +20,8 @@ from entrepot.web.reply import PATHSEND, REASON, Send, encodings, matches
 from entrepot.web.sendfile import with_pathsend
 
 LARGEST_HEAD = 8192
+_LONG = 1024
+"""Bytes of headers that are worth remembering."""
 _REQUEST = re.compile(
     rb"(GET|HEAD) (/[^ ?#\r\n\0]*) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\0]*\r\n)*)\r\n"  # RFC 9112: no blank before the colon, no folded lines
@@ -89,12 +92,11 @@ class Wire(HttpToolsProtocol):
         method, path, lines = request.groups()
         if path not in self.hot:
             return False
-        headers = _headers(lines)
-        hit = self.hot.find(path, headers.get(b"accept")) if headers is not None else None
-        if headers is None or hit is None:
+        wants = _wants(lines) if len(lines) <= _LONG else _read(lines)
+        hit = self.hot.find(path, wants.accept) if wants is not None else None
+        if wants is None or hit is None:
             return False
-        body = _choose(hit.ready, headers)
-        return self._write(hit, body, headers.get(b"if-none-match"), is_head=method == b"HEAD")
+        return self._write(hit, _choose(hit.ready, wants), wants.condition, is_head=method == b"HEAD")
 
     def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> bool:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
@@ -136,8 +138,16 @@ def wire_for(hot: HotAnswers) -> type[Wire]:
     return type("WireOver", (Wire,), {"hot": hot})
 
 
-def _headers(lines: bytes) -> dict[bytes, bytes] | None:
-    """The headers by name, in lower case; None if one of them asks for the ordinary way."""
+class _Wants(NamedTuple):
+    """What matters of a request's headers: Accept, If-None-Match, and the encodings that are liked, the best first."""
+
+    accept: str
+    condition: bytes | None
+    encodings: tuple[str, ...]
+
+
+def _read(lines: bytes) -> _Wants | None:
+    """What the headers want; None if one of them asks for the ordinary way."""
     headers: dict[bytes, bytes] = {}
     for line in lines.split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -146,12 +156,19 @@ def _headers(lines: bytes) -> dict[bytes, bytes] | None:
     if connection is not None and connection.lower() != b"keep-alive":
         return None
     # One name twice: the ordinary way knows what that means.
-    return None if len(headers) <= lines.count(b"\r\n") or not _UNUSUAL.isdisjoint(headers) else headers
+    if len(headers) <= lines.count(b"\r\n") or not _UNUSUAL.isdisjoint(headers):
+        return None
+    accept, accepted = (headers.get(name, b"").decode("latin-1") for name in (b"accept", b"accept-encoding"))
+    return _Wants(accept, headers.get(b"if-none-match"), encodings(accepted))
 
 
-def _choose(ready: Ready, headers: dict[bytes, bytes]) -> Body:
+_wants = lru_cache(maxsize=256)(_read)
+"""A client sends the same headers again and again."""
+
+
+def _choose(ready: Ready, wants: _Wants) -> Body:
     if len(ready.bodies) > 1:
-        for encoding in encodings(headers.get(b"accept-encoding", b"").decode("latin-1")):
+        for encoding in wants.encodings:
             if encoding in ready.bodies:
                 return ready.bodies[encoding]
     return ready.bodies[""]
