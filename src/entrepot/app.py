@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from entrepot import __version__
 from entrepot.core.errors import InvalidSettings
@@ -35,7 +36,8 @@ class App:
     """What every operation works with.
 
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
-    what need not be asked of an upstream again for a while. `listings` are of whole snapshots, each in an order that
+    what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
+    last. `listings` are of whole snapshots, each in an order that
     was asked for; `clock` tells the time in UTC.
     """
 
@@ -48,6 +50,7 @@ class App:
     waits: Waits
     documents: Documents
     listings: Recent[list[Key]]
+    snapshots: Recent[Any]
     clock: Clock
 
     def today(self) -> date:
@@ -95,6 +98,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             waits=Waits(),
             documents=Documents(data_dir / "cache" / "indexes", version=__version__),
             listings=Recent(4),
+            snapshots=Recent(256),
             clock=clock,
         )
     except BaseException:

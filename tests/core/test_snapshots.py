@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from entrepot.core.errors import NeverSynced, SnapshotNotFound
 from entrepot.core.model import FOREVER, Source, SourceType, Subscription, TransactionId
-from entrepot.core.snapshots import AsOfDay, AsOfTransaction, Cut, Latest, parse_snapshot, resolve, servable_days
+from entrepot.core.snapshots import (
+    PRESENT,
+    AsOfDay,
+    AsOfTransaction,
+    Cut,
+    Latest,
+    parse_snapshot,
+    resolve,
+    servable_days,
+)
 
 START = date(2024, 3, 1)
 NOON = datetime.combine(START, time(12), UTC)
@@ -131,7 +140,7 @@ def test_latest_is_the_newest_transaction_id(events: list[tuple[str, object]]) -
         latest = world.resolve("latest")
         try:
             fixed = world.resolve(str(world.newest()))
-            assert [(cut.source_id, cut.upto) for cut in fixed] == [(cut.source_id, cut.upto) for cut in latest]
+            assert [cut for cut in fixed if cut.source_id != 4] == [cut for cut in latest if cut.source_id != 4]
         except (SnapshotNotFound, NeverSynced):
             assert not any(cut.upto for cut in latest)
 
@@ -177,7 +186,7 @@ def test_an_index_read_by_the_project_is_cut_at_times() -> None:
     world.add(2)
     noon = int(NOON.timestamp())
     assert world.resolve("2") == (Cut(2, TransactionId(2)), Cut(4, TransactionId(0), noon + 3600))
-    assert world.resolve("latest") == (Cut(2, TransactionId(2)), Cut(4, TransactionId(0)))
+    assert world.resolve("latest") == (Cut(2, TransactionId(2)), Cut(4, PRESENT))
     end = int(datetime(2010, 5, 2, tzinfo=UTC).timestamp()) - 1
     assert world.resolve("2010-05-01") == (Cut(2, TransactionId(0)), Cut(4, TransactionId(0), end))
     for day in ("1999-12-31", "2024-03-01"):

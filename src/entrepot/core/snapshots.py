@@ -23,6 +23,8 @@ from entrepot.core.model import FOREVER, Source, Subscription, TransactionId
 ONE_DAY = timedelta(days=1)
 NOTHING = TransactionId(0)
 """The cut of a source before its first transaction."""
+PRESENT = TransactionId(FOREVER - 1)
+"""The cut of the latest state of a source that is read by the project: whatever was read until now."""
 EARLIEST = date(2000, 1, 1)
 """The first day of sources that are read by the project; no index of Python packages is older."""
 
@@ -67,7 +69,7 @@ class Cut:
     @property
     def is_empty(self) -> bool:
         """Whether the source has nothing by then."""
-        return not self.upto and self.at is None
+        return not self.upto and (self.at is None or self.at < 0)
 
 
 class History(Protocol):
@@ -341,8 +343,10 @@ def _cuts_upto(
 
 
 def cut_of(source: Source, upto: TransactionId, at: int | None) -> Cut:
-    """The cut of a source after `upto`, or at the time `at` if its past is told by times."""
-    return Cut(source.id, upto, at if source.is_read_by_project else None)
+    """The cut of a source after `upto`; at the time `at` if its past is told by times, which is None for `latest`."""
+    if not source.is_read_by_project:
+        return Cut(source.id, upto)
+    return Cut(source.id, upto, at) if at is not None else Cut(source.id, PRESENT)
 
 
 def time_of(history: History, transaction: TransactionId) -> int:
@@ -350,9 +354,9 @@ def time_of(history: History, transaction: TransactionId) -> int:
     return _second(history.time_of(transaction))
 
 
-def end_of(day: date) -> int | None:
-    """The last second of a day, as `Cut.at`; None before the first day on which a source has something."""
-    return None if day < EARLIEST else _second(datetime.combine(day + ONE_DAY, time(), UTC)) - 1
+def end_of(day: date) -> int:
+    """The last second of a day, as `Cut.at`; -1 before the first day on which a source has something."""
+    return -1 if day < EARLIEST else _second(datetime.combine(day + ONE_DAY, time(), UTC)) - 1
 
 
 def _second(when: datetime) -> int:

@@ -29,7 +29,7 @@ from entrepot.core.model import (
     Source,
     TransactionId,
 )
-from entrepot.core.snapshots import Cut, Latest, parse_snapshot, resolve
+from entrepot.core.snapshots import Cut, Latest, Snapshot, parse_snapshot, resolve
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
@@ -119,7 +119,6 @@ class DatabaseView:
         self._cuts = cuts
         self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
-        self._present = {cut.source_id for cut in cuts if cut.at is None and sources[cut.source_id].is_read_by_project}
         self._won: dict[PackageName, tuple[Cut | None, list[Listed]]] = {}
         self.expires: float | None = None
         self.topics: set[str] = set()
@@ -227,11 +226,8 @@ class DatabaseView:
         return file.sha256_since is not None and self._tells(file.source_id, file.sha256_since)
 
     def _tells(self, source_id: int, since: int) -> bool:
-        """Whether this snapshot tells what was learnt at a time when `since` was the source's next transaction.
-
-        `latest` of a source that is read by the project tells all that is known: no transaction need be like it.
-        """
-        return since <= self._upto[source_id] or source_id in self._present
+        """Whether this snapshot tells what was learnt when `since` was the source's next transaction."""
+        return since <= self._upto[source_id]
 
     def _composed(
         self, rows_of: Callable[[Connection, Cut], list[Row]], name: Callable[[Row], PackageName], are_all: bool = False
@@ -267,6 +263,18 @@ class _CutLayer(Generic[Row]):
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    """A repository at a snapshot, as far as that is the same for all who open it; at a version of the catalogue."""
+
+    version: int
+    repository: Repository
+    cuts: tuple[Cut, ...]
+    sources: Mapping[int, Source]
+    times: Mapping[TransactionId, datetime]
+    filled: int
+
+
 def open_view(app: App, repo: str, snapshot: str) -> OpenView:
     """The repository `repo` (by name) at `latest`, a date or a transaction id.
 
@@ -274,36 +282,46 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         RepositoryNotFound, SnapshotNotFound
     """
     wanted = parse_snapshot(snapshot)
+    key = repo, snapshot, app.today()
     with app.db.read() as connection:
         version = catalogue_version(connection)
-        repository = db_repositories.named(connection, repo)
-        if repository is None:
-            raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
-        subscriptions = db_repositories.all_subscriptions(connection, repository.id)
-        history = DatabaseHistory(connection, subscriptions)
-        cuts = resolve(
-            wanted,
-            subscriptions,
-            history,
-            today=app.today(),
-            reaches_back=not db_repositories.had_owner(connection, repository.name),
-        )
-        mirrors = db_sources.mirror_states(connection, [cut.source_id for cut in cuts])
-        sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
-        if isinstance(wanted, Latest):
-            _check_any_synced(repository, sources, mirrors)
-        times = db_transactions.times(connection, [cut.upto for cut in cuts])
-    app.db.saw(version)
+        app.db.saw(version)
+        resolved: _Resolved | None = app.snapshots.find(key)
+        if resolved is None or not app.db.is_fresh(resolved.version):
+            resolved = _resolve(app, connection, repo, wanted, version)
+            app.snapshots.put(key, resolved)
+    is_moving = any(source.is_read_by_project for source in resolved.sources.values())
     return OpenView(
-        repository,
+        resolved.repository,
         version,
-        cuts,
+        resolved.cuts,
         is_fixed=not isinstance(wanted, Latest),
-        changed=max(times.values(), default=None),
-        times=times,
-        filled=sum(mirror.filled for mirror in mirrors),
-        view=DatabaseView(app, cuts, sources),
+        changed=None if is_moving else max(resolved.times.values(), default=None),
+        times=resolved.times,
+        filled=resolved.filled,
+        view=DatabaseView(app, resolved.cuts, resolved.sources),
     )
+
+
+def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, version: int) -> _Resolved:
+    repository = db_repositories.named(connection, repo)
+    if repository is None:
+        raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
+    subscriptions = db_repositories.all_subscriptions(connection, repository.id)
+    history = DatabaseHistory(connection, subscriptions)
+    cuts = resolve(
+        wanted,
+        subscriptions,
+        history,
+        today=app.today(),
+        reaches_back=not db_repositories.had_owner(connection, repository.name),
+    )
+    mirrors = db_sources.mirror_states(connection, [cut.source_id for cut in cuts])
+    sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
+    if isinstance(wanted, Latest):
+        _check_any_synced(repository, sources, mirrors)
+    times = db_transactions.times(connection, [cut.upto for cut in cuts])
+    return _Resolved(version, repository, cuts, sources, times, sum(mirror.filled for mirror in mirrors))
 
 
 def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mirrors: Sequence[MirrorState]) -> None:
