@@ -31,18 +31,19 @@ def of_transaction(connection: Connection, source: Source, at: TransactionId) ->
         (begun if row.since == at else ended).append(seen)
     if source.has_archive:
         return describe(begun, ended)
-    packages = {seen.package for seen in (*begun, *ended)}
-    return describe(begun, ended, beside=_beside(connection, source, at, packages))
+    touched = {(seen.package, seen.version) for seen in (*begun, *ended)}
+    return describe(begun, ended, beside=_beside(connection, source, at, touched))
 
 
-def _beside(
-    connection: Connection, source: Source, at: TransactionId, packages: Collection[PackageName]
-) -> set[Version]:
-    """The versions of these packages that have files which a transaction left as they were."""
+def _beside(connection: Connection, source: Source, at: TransactionId, touched: Collection[Version]) -> set[Version]:
+    """Those of these versions that have files which a transaction left as they were; not to be asked of all versions
+    that their packages have, or each upload to a project would take longer than the one before."""
+    packages, versions = ({version[part] for version in touched} for part in (0, 1))
     query = (
         select(files.c.package, files.c.version)
         .join(visibility, visibility.c.file_id == files.c.id)
         .where(files.c.source_id == source.id, bulk.among(connection, files.c.package, packages))
+        .where(bulk.among(connection, files.c.version, versions))
         .where(visibility.c.since < at, visibility.c.until > at)
         .distinct()
     )
