@@ -6,10 +6,11 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from entrepot import __version__
 from entrepot.core.errors import InvalidSettings
+from entrepot.core.model import File
 from entrepot.db import migrate as db_migrate
 from entrepot.db.engine import Database
 from entrepot.db.listings import Key
@@ -31,13 +32,20 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+class JustRead(NamedTuple):
+    """All files of a project as its first reading wrote them, at the version of the catalogue that this write made."""
+
+    version: int
+    files: list[File]
+
+
 @dataclass(frozen=True, slots=True)
 class App:
     """What every operation works with.
 
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
-    last. `listings` are of whole snapshots, each in an order that
+    last, `just_read` the projects that were read for the first time. `listings` are of whole snapshots, each in an order that
     was asked for; `clock` tells the time in UTC.
     """
 
@@ -51,6 +59,7 @@ class App:
     documents: Documents
     listings: Recent[list[Key]]
     snapshots: Recent[Any]
+    just_read: Recent[JustRead]
     clock: Clock
 
     def today(self) -> date:
@@ -99,6 +108,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             documents=Documents(data_dir / "cache" / "indexes", version=__version__),
             listings=Recent(4),
             snapshots=Recent(256),
+            just_read=Recent(8),
             clock=clock,
         )
     except BaseException:

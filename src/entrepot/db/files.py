@@ -65,18 +65,17 @@ def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]], *, t
         connection.execute(statement, chunk)
 
 
-def count_current(connection: Connection, source_id: int) -> int:
-    """How many packages a source has now, not counting those with archived versions alone."""
-    return counts_current(connection, [source_id]).get(source_id, 0)
+def counts_current(connection: Connection, source_ids: Iterable[int], *, has_archive: bool) -> dict[int, int]:
+    """How many packages each source has now, not counting those with archived versions alone; those with none are
+    left out.
 
-
-def counts_current(connection: Connection, source_ids: Iterable[int]) -> dict[int, int]:
-    """As `count_current`, for many sources at once: source id -> packages, of those that have some."""
-    query = (
-        select(visibility.c.source_id, func.count().label("packages"))
-        .where(visibility.c.source_id.in_(list(source_ids)), visibility.c.status == 0, visibility.c.until == FOREVER)
-        .group_by(visibility.c.source_id)
-    )
+    With an archive there is one current file a package; else each may have many.
+    """
+    current = visibility.c.source_id.in_(list(source_ids)), visibility.c.status == 0, visibility.c.until == FOREVER
+    number = func.count() if has_archive else func.count(files.c.package.distinct())
+    query = select(visibility.c.source_id, number.label("packages")).where(*current).group_by(visibility.c.source_id)
+    if not has_archive:
+        query = query.join(files, files.c.id == visibility.c.file_id)
     return {row.source_id: row.packages for row in connection.execute(query)}
 
 

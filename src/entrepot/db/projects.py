@@ -23,7 +23,10 @@ PAGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class ProjectState:
-    """What the newest reading of a project left; `checked` is when it began, in seconds since 1970."""
+    """What the newest reading of a project left; `checked` is when it began, in seconds since 1970.
+
+    `is_dated`: upstream gave the time of some file; `is_there`: it has a page of the project.
+    """
 
     about: About
     etag: str | None
@@ -31,6 +34,7 @@ class ProjectState:
     serial: int | None
     checked: int
     is_dated: bool
+    is_there: bool
 
 
 def state(connection: Connection, source_id: int, package: PackageName) -> ProjectState | None:
@@ -42,7 +46,13 @@ def state(connection: Connection, source_id: int, package: PackageName) -> Proje
     name, status, reason, tracks, alternates = row["about"]
     about = About(name, status, reason, tuple(tracks), tuple(alternates))
     return ProjectState(
-        about, row["etag"], row["last_modified"], row["serial"], row["checked"], is_dated=row["is_dated"]
+        about,
+        row["etag"],
+        row["last_modified"],
+        row["serial"],
+        row["checked"],
+        is_dated=row["is_dated"],
+        is_there=row["is_there"],
     )
 
 

@@ -193,6 +193,7 @@ projects = Table(
     Column("serial", BigInteger, comment="upstream's own count of changes"),
     Column("checked", BigInteger, nullable=False, comment="when the newest reading began, seconds since 1970"),
     Column("is_dated", Boolean, nullable=False, comment="upstream gives the time of some file"),
+    Column("is_there", Boolean, nullable=False, comment="upstream has a page of it"),
     sqlite_with_rowid=False,
 )
 

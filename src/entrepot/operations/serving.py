@@ -29,7 +29,7 @@ from entrepot.core.model import (
     Source,
     TransactionId,
 )
-from entrepot.core.snapshots import Cut, Latest, Snapshot, parse_snapshot, resolve
+from entrepot.core.snapshots import PRESENT, Cut, Latest, Snapshot, parse_snapshot, resolve
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
@@ -161,10 +161,26 @@ class DatabaseView:
                 expires = learn(self._app, connection, source, cut, package)
                 if expires is not None:
                     self.expires = min(expires, self.expires or expires)
-            rows = db_listings.visible_of(connection, cut, [package])
-            if rows:
+            rows = self._just_read(cut, package) or db_listings.visible_of(connection, cut, [package])
+            if rows or self._has_empty(connection, cut, package):
                 return cut, rows
         return None, []
+
+    def _just_read(self, cut: Cut, package: PackageName) -> list[Listed] | None:
+        if cut.upto != PRESENT:
+            return None
+        name = topic(cut.source_id, package)
+        just = self._app.just_read.find(name)
+        if just is None or not self._app.db.is_fresh(just.version, [name]):
+            return None
+        return [Listed(file, FileStatus.CURRENT) for file in just.files]
+
+    def _has_empty(self, connection: Connection, cut: Cut, package: PackageName) -> bool:
+        """Whether upstream has a page of the project without any file, as of one in quarantine (PEP 792)."""
+        if cut.upto != PRESENT:
+            return False
+        state = db_projects.state(connection, cut.source_id, package)
+        return state is not None and state.is_there
 
     def names(self) -> Iterator[PackageName]:
         """Raises NeverSynced: a mirror's list of names was never read."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
 
-from entrepot.app import App
+from entrepot.app import App, JustRead
 from entrepot.core.answers import About, Unlearned
 from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamInvalid
 from entrepot.core.model import FOREVER, File, FileStatus, PackageName, Source, TransactionId
@@ -25,6 +25,7 @@ from entrepot.db import jobs as db_jobs
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import transactions as db_transactions
+from entrepot.db.engine import catalogue_version
 from entrepot.db.projects import ProjectState
 from entrepot.ecosystems.python import entry, upstream
 from entrepot.fetch import Fetched
@@ -155,13 +156,16 @@ def _record(
     if before is not None and not changes_something:
         with app.db.read() as connection:
             changes_something = bool(_changes(connection, source, package, page, before, began))
+    just: JustRead | None = None
     with app.db.write(shows=changes_something, topics=[topic(source.id, package)]) as connection:
         state = db_projects.state(connection, source.id, package)
         if state is not None and state.checked > began:
             return  # another reading began later and is recorded already
         changes = _changes(connection, source, package, page, state, began)
         if changes:
-            _write(connection, source, package, page, changes, began, is_first=state is None)
+            rows = _write(connection, source, package, page, changes, began, is_first=state is None)
+            if state is None:
+                just = JustRead(catalogue_version(connection) + 1, rows)  # the version that this write makes
         if state is not None:
             _move(connection, source, package, page)
         db_projects.save(connection, source.id, package, _new_state(page, fetched, began, state))
@@ -169,12 +173,16 @@ def _record(
             db_jobs.request(
                 connection, kind=METADATA_JOB, source_id=source.id, payload={}, actor=ACTOR, now=app.clock()
             )
+    if just is not None:
+        # Whoever waits for this reading asks for them next.
+        app.just_read.put(topic(source.id, package), just)
 
 
 def _new_state(page: ProjectPage, fetched: Fetched | None, began: int, before: ProjectState | None) -> ProjectState:
+    is_there = fetched is not None
     is_dated = any(file.uploaded is not None for file in page.files) or (before is not None and before.is_dated)
     etag, last_modified = (fetched.etag, fetched.last_modified) if fetched is not None else (None, None)
-    return ProjectState(page.about, etag, last_modified, page.serial, began, is_dated)
+    return ProjectState(page.about, etag, last_modified, page.serial, began, is_dated, is_there)
 
 
 def _changes(
@@ -201,7 +209,8 @@ def _write(
     began: int,
     *,
     is_first: bool,
-) -> None:
+) -> list[File]:
+    """Write the difference as a transaction; the new rows."""
     # The transaction has the time of the reading, so that as of this transaction is as of this reading.
     now = datetime.fromtimestamp(began, UTC)
     day = db_transactions.day_for_source(connection, source.id, now.date())
@@ -209,7 +218,8 @@ def _write(
     at = db_transactions.add(connection, time=now, day=day, actor=ACTOR, message=message, source_id=source.id)
     first = db_files.next_id(connection)
     rows = [_file(first + n, source, package, begin) for n, begin in enumerate(changes.begins)]
-    learnt = db_projects.metadata_hashes(connection, [b.replaces.id for b in changes.begins if b.replaces is not None])
+    replaced = [begin.replaces.id for begin in changes.begins if begin.replaces is not None]
+    learnt = db_projects.metadata_hashes(connection, replaced) if replaced else {}
     db_files.add(connection, rows)
     db_files.hide(connection, [(file.id, at) for file in changes.ends], time=changes.at)
     db_files.show(
@@ -224,6 +234,7 @@ def _write(
         if b.replaces is not None and b.replaces.id in learnt and row.sha256 == b.replaces.sha256
     }
     db_projects.add_metadata(connection, same, since=at)
+    return rows
 
 
 def _file(id_: int, source: Source, package: PackageName, begin: Begin) -> File:

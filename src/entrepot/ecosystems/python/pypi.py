@@ -131,7 +131,7 @@ def _shown(view: View, project: PackageName, told: Callable[[File], bool]) -> Pr
 
 def _files(view: View, project: PackageName) -> Sequence[Listed]:
     files = view.of_package(project)
-    if not files:
+    if not files and view.about(project) is None:
         raise FileNotListed(f"this repository has no project {project!r} at this snapshot", package=project)
     return files
 
@@ -193,6 +193,6 @@ def _json(view: View, project: PackageName, version: str | None, told: Callable[
             return Index(jsonapi.render_project(shown, known, wanted, metadata))
         return Index(jsonapi.render_version(shown, wanted, files, metadata))
 
-    last = max(each.file.id for each in shown.files)
+    last = max((each.file.id for each in shown.files), default=0)
     key = _key("jsonapi", shown, last, wanted if version is not None else None)
     return Document(key, "application/json", render, compress=True, is_own_key=True)

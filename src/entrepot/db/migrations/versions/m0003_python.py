@@ -36,6 +36,7 @@ def upgrade() -> None:
             "checked", sa.BigInteger(), nullable=False, comment="when the newest reading began, seconds since 1970"
         ),
         sa.Column("is_dated", sa.Boolean(), nullable=False, comment="upstream gives the time of some file"),
+        sa.Column("is_there", sa.Boolean(), nullable=False, comment="upstream has a page of it"),
         sa.ForeignKeyConstraint(["source_id"], ["sources.id"], name=op.f("fk_projects_source_id")),
         sa.PrimaryKeyConstraint("source_id", "package", name=op.f("pk_projects")),
         sqlite_with_rowid=False,
