@@ -146,6 +146,7 @@ class Stub:
             "created": TIME,
             "mirror": type in MIRRORS,
             "packages": 0,
+            "projects_read": 7 if type == "pypi" else None,
             "transaction": None,
             "upstream": MIRRORS.get(type),
             "sync": never if type in MIRRORS else None,
@@ -252,6 +253,23 @@ class Stub:
         self.transactions += 1
         return {"transaction": self.transactions, "changes": changes}
 
+    def history(self, name: str) -> list[dict[str, Any]]:
+        facts = {"time": TIME, "day": TIME[:10], "completed": TIME, "published_to": f"{TIME[:10]}T00:00:00Z"}
+        none = {"added": 0, "updated": 0, "archived": 0, "removed": 0}
+        rows = [("added abc", {**none, "added": 2, "updated": 1}), ("subscribed to internal", none)]
+        return [
+            {
+                "id": 9 - n,
+                **facts,
+                "source": name,
+                "repository": None,
+                "actor": "admin",
+                "message": text,
+                "counts": counts,
+            }
+            for n, (text, counts) in enumerate(rows)
+        ]
+
     # Which route does it
 
     def route(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
@@ -280,6 +298,8 @@ class Stub:
                 return 200, self.unsubscribe(name, source)
             case "GET", "repos", name, "packages":
                 return 200, self.summaries(self.repository(name)["sources"], query)
+            case "GET", "repos" | "sources", name, "transactions":
+                return 200, self.history(name)
             case "GET", "sources":
                 wanted = query.get("type")
                 return 200, [self.source(n) for n, s in self.sources.items() if wanted in (None, s["type"])]

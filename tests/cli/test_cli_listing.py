@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,37 @@ def test_info_on_a_source(filled: Entrepot) -> None:
     """`info --source` shows type and size."""
     assert filled.said("info", "--source=internal")[:3] == ["Source 'internal':", "  Type:  Local", "  Packages:  2"]
     assert filled.json("info", "--source=internal")["packages"] == 2
+
+
+def test_info_on_an_index_of_projects(stubbed: Entrepot, stub: Stub) -> None:
+    """Of an index `info` tells how many names it has, and of how many of them more is known."""
+    stubbed.said("create", "source", "--name=pypi", "--type=pypi")
+    stub.sources["pypi"]["upstream"] = "https://***@pypi.example.org/simple"
+    said = stubbed.said("info", "--source=pypi")
+    assert said[1:3] == ["  Type:  PyPI", "  Packages:  0 by name, 7 of them read"]
+    assert "  Upstream:  https://***@pypi.example.org/simple" in said
+
+
+@pytest.mark.parametrize("place", ["--repo=x", "--source=x"])
+def test_list_transactions(stubbed: Entrepot, place: str) -> None:
+    """`list transactions` shows what changed when, where and by whom, with how much it was."""
+    assert stubbed.said("list", "transactions", place) == [
+        "9  2026-07-01 10:00 UTC  x  admin  added abc (2 added, 1 updated)",
+        "8  2026-07-01 10:00 UTC  x  admin  subscribed to internal",
+    ]
+    result = stubbed("list", "transactions", place, "--count=1", "-o", "json")
+    assert [row["counts"]["added"] for row in json.loads(result.stdout)] == [2]
+    paged = stubbed("list", "transactions", place, "--count=1")
+    assert paged.stderr == "1-1 of 2 transactions; --page=2 shows the next\n"
+    assert stubbed.failed("list", "transactions")[0] == 2
+
+
+def test_packages_of_which_only_the_name_is_known(stubbed: Entrepot, stub: Stub) -> None:
+    """A project that nobody asked a mirror for yet is listed by its name."""
+    stubbed.said("create", "source", "--name=pypi", "--type=pypi")
+    body = json.dumps([{"name": "demo", "version": None, "title": None}]).encode()
+    stub.canned["GET", "/__api__/sources/pypi/packages"] = (200, body, {"X-Total-Count": "1"})
+    assert stubbed.said("list", "packages", "--source=pypi") == ["demo"]
 
 
 def test_info_on_both(stubbed: Entrepot) -> None:

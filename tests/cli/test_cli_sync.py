@@ -120,6 +120,16 @@ def test_several_mirrors_of_a_type(mirrors: Entrepot, stub: Stub) -> None:
     assert [line.split(":")[0] for line in mirrors.said("sync", "--quiet")] == ["Synced 'cran'", "Synced 'cran2'"]
 
 
+def test_sync_of_one_source(mirrors: Entrepot, stub: Stub) -> None:
+    """`--source` names one mirror, of whatever type; of an index of projects these are counted."""
+    mirrors.said("create", "source", "--name=pypi", "--type=pypi")
+    stub.job_states = [{"state": "done", "result": {**RESULT, "updated": 0, "transactions": 1}}]
+    said = ["Synced 'pypi': 120 projects added, 1 project removed in 1 transaction"]
+    assert mirrors.said("sync", "--source=pypi", "--quiet") == said
+    assert mirrors.said("sync", "--type=PyPI", "--quiet") == said
+    assert mirrors.failed("sync", "--source=nothing")[0] == 4
+
+
 def test_sync_without_a_mirror(mirrors: Entrepot) -> None:
     """A type without a mirror is not found (4), with the way to make one."""
     assert mirrors.failed("sync", "--type=pypi") == (

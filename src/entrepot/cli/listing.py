@@ -71,8 +71,7 @@ def list_packages(
     ] = "latest",
 ) -> None:
     """List the packages of a repository or of a source."""
-    if (repo is None) == (source is None):
-        raise UsageFault("name either a repository or a source", hint="give --repo=NAME or --source=NAME")
+    _check_one(repo, source)
     with session.connect() as (client, _):
 
         def rows(limit: int, number: int) -> Page:
@@ -84,6 +83,31 @@ def list_packages(
         packages, total = window(rows, (page - 1) * count, count)
     session.out.result(packages, columns([_package_row(package) for package in packages]))
     tell_of_pages(session, "package", shown=len(packages), total=total, count=count, page=page)
+
+
+def list_transactions(
+    session: Session,
+    *,
+    repo: Repo = None,
+    source: SourceName = None,
+    count: Annotated[int, typer.Option("--count", metavar="N", min=1, help="Transactions per page.")] = 20,
+    page: Annotated[int, typer.Option("--page", metavar="N", min=1, help="Page, from 1.")] = 1,
+) -> None:
+    """List what changed in a repository or a source, the newest first.
+
+    A repository's transactions are its own and those of all sources that it ever had.
+    """
+    _check_one(repo, source)
+    with session.connect() as (client, _):
+
+        def rows(limit: int, number: int) -> Page:
+            if repo is not None:
+                return client.repository_transactions(repo, limit=limit, page=number)
+            return client.source_transactions(source or "", limit=limit, page=number)
+
+        found, total = window(rows, (page - 1) * count, count)
+    session.out.result(found, columns([_transaction_row(row) for row in found]))
+    tell_of_pages(session, "transaction", shown=len(found), total=total, count=count, page=page)
 
 
 def info(session: Session, *, repo: Repo = None, source: SourceName = None) -> None:
@@ -118,6 +142,17 @@ def window(rows: Callable[[int, int], Page], start: int, count: int) -> tuple[li
         number += 1
         if not page.rows or number * PAGE_LIMIT >= min(start + count, page.total):
             return found[first : first + count], page.total
+
+
+def _check_one(repo: str | None, source: str | None) -> None:
+    if (repo is None) == (source is None):
+        raise UsageFault("name either a repository or a source", hint="give --repo=NAME or --source=NAME")
+
+
+def _transaction_row(row: dict[str, Any]) -> list[str]:
+    counts = ", ".join(f"{number} {word}" for word, number in row["counts"].items() if number)
+    message = f"{row['message']} ({counts})" if counts else row["message"]
+    return [str(row["id"]), when(row["time"]), str(row["source"] or row["repository"]), row["actor"], message]
 
 
 def _package_row(package: dict[str, Any]) -> list[str]:

@@ -33,6 +33,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list repos": listing.list_repos,
     "list sources": listing.list_sources,
     "list packages": listing.list_packages,
+    "list transactions": listing.list_transactions,
     "list jobs": jobs.list_jobs,
     "info": listing.info,
     "add": packages.add,
@@ -55,7 +56,7 @@ VERBS: Mapping[str, str] = {
     "create": "Create a repository or a source.",
     "edit": "Change a repository or a source.",
     "delete": "Delete a repository or a source.",
-    "list": "List repositories, sources, packages or jobs.\n\nWithout a noun: every repository and every source.",
+    "list": "List repositories, sources, packages, transactions, jobs.\n\nWithout a noun: every repository and source.",
     "remove": "Remove packages.",
 }
 """The verbs that take a noun, with their help."""

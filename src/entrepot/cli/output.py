@@ -113,7 +113,9 @@ def source_lines(source: Source) -> list[str]:
 
 def source_details(source: Source) -> list[str]:
     """Everything that is known about a source."""
-    lines = [*source_lines(source), f"  Packages:  {source['packages']}", f"  Created:  {when(source['created'])}"]
+    read = source.get("projects_read")
+    packages = f"{source['packages']}" if read is None else f"{source['packages']} by name, {read} of them read"
+    lines = [*source_lines(source), f"  Packages:  {packages}", f"  Created:  {when(source['created'])}"]
     if source.get("transaction") is not None:
         lines.append(f"  Transaction:  {source['transaction']}")
     if source.get("upstream"):

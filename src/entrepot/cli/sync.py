@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +22,9 @@ def sync(
     session: Session,
     *,
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help="cran, pypi or bioconductor.")] = "cran",
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="NAME", help="One mirror by its name, instead of a type.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only queue it.")] = True,
     force: Annotated[
         bool, typer.Option("--force", help="Accept an index that lost more than half of its packages.")
@@ -34,16 +39,20 @@ def sync(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress, only the summary.")] = False,
 ) -> None:
-    """Bring mirrors up to date with their upstream."""
+    """Bring mirrors up to date with their upstream.
+
+    Of an index of Python packages that is the list of all projects, and what is known of those that somebody asked for.
+    """
     if history not in (None, "full", "none"):
         raise UsageFault(f"'--history' is either full or none, not '{history}'")
     with session.connect() as connection:
-        mirrors = _mirrors(connection, type.lower())
+        mirrors = _of_type(connection, type.lower()) if source is None else [connection.client.source(source)]
         jobs = [connection.client.sync(mirror["name"], force=force, history=history) for mirror in mirrors]
-        wait_or_tell(session, connection, jobs, wait=wait, quiet=quiet, summary=_summary)
+        types = {mirror["name"]: mirror["type"] for mirror in mirrors}
+        wait_or_tell(session, connection, jobs, wait=wait, quiet=quiet, summary=partial(_summary, types))
 
 
-def _mirrors(connection: Connection, type: str) -> list[Source]:
+def _of_type(connection: Connection, type: str) -> list[Source]:
     mirrors = [source for source in connection.client.list_sources(type=type) if source["mirror"]]
     if not mirrors:
         raise SourceNotFound(
@@ -54,10 +63,13 @@ def _mirrors(connection: Connection, type: str) -> list[Source]:
     return mirrors
 
 
-def _summary(job: Job) -> str:
+def _summary(types: Mapping[str, str], job: Job) -> str:
     result: dict[str, Any] = job["result"] or {}
     numbers = {word: result.get(word) or 0 for word in ("added", "updated", "archived", "removed")}
-    changes = ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
+    if types.get(job["source"] or "") == "pypi":
+        changes = ", ".join(f"{counted(number, 'project')} {word}" for word, number in numbers.items() if number)
+    else:
+        changes = ", ".join(f"{number} {word}" for word, number in numbers.items() if number)
     done = (
         f"{changes} in {counted(result.get('transactions') or 0, 'transaction')}" if changes else "already up to date"
     )

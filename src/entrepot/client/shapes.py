@@ -39,6 +39,7 @@ class Source(TypedDict):
     created: str
     mirror: bool
     packages: int
+    projects_read: int | None
     transaction: int | None
     upstream: str | None
     sync: Sync | None

@@ -121,8 +121,10 @@ def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory) -
         case AsOfDay(day=day):
             closed = closed_through(source, today=app.today())
             cut = cut_of(source, history.last_by_day(source.id, day), end_of(day))
-            if closed is None or day > closed or cut.is_empty:
+            if closed is None or day > closed:
                 raise NotFound(f"{day} can't be served from source {source.name!r}: its newest day is {closed}")
+            if cut.is_empty:
+                raise NotFound(f"{day} can't be served from source {source.name!r}: nothing was there yet")
             return cut
 
 

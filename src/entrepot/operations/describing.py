@@ -78,6 +78,12 @@ def describe(app: App, source_id: int, *, start: date, end: date, report: Report
 
 def _kind(source: Source) -> Describe:
     kind = KINDS.get(source.type)
+    if source.is_read_by_project:
+        raise WrongType(
+            f"nothing need be described in {source.name!r}: the metadata of its wheels comes from upstream, or is read "
+            "by itself where upstream offers none",
+            hint=f"`entrepot list jobs --source={source.name} --kind=read-metadata` shows how far that is",
+        )
     if kind is None or kind.describe is None:
         raise WrongType(
             f"source {source.name!r} is of type {source.type.value}, which has no archive to read from",

@@ -12,6 +12,7 @@ from entrepot.core.errors import Invalid, NameTaken, SourceInUse
 from entrepot.core.model import Source, SourceType, check_name
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
+from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.sources.kinds import KINDS
@@ -19,12 +20,18 @@ from entrepot.sources.kinds import KINDS
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """A source with what it has now, and of a mirror how its syncs go (`job` is the active sync's id)."""
+    """A source with what it has now, and of a mirror how its syncs go (`job` is the active sync's id).
+
+    Of a source that is read by the project `packages` are all names that its upstream lists, `projects_read` those of
+    which more is known; None of other sources.
+    """
 
     source: Source
     packages: int
+    projects_read: int | None
     transaction: int | None
     mirror: db_sources.MirrorState | None
+    upstream: str | None
     job: int | None
 
 
@@ -42,13 +49,13 @@ def create_source(
         existing = db_sources.find(connection, name)
         if existing is not None and existing.name == name:
             if succeed_on_existing and existing.type is type_:
-                return _info(connection, existing), False
+                return _info(app, connection, existing), False
             raise NameTaken(
                 f"a source named {name!r} exists", hint="choose another name, or use --succeed-on-existing", name=name
             )
         _check_can_create(type_)
         db_sources.add(connection, name=name, type_=type_, now=app.clock())
-        return _info(connection, db_sources.get(connection, name)), True
+        return _info(app, connection, db_sources.get(connection, name)), True
 
 
 def rename_source(app: App, source: str, name: str) -> SourceInfo:
@@ -60,7 +67,7 @@ def rename_source(app: App, source: str, name: str) -> SourceInfo:
         if name != found.name and taken is not None and taken.name == name:
             raise NameTaken(f"a source named {name!r} exists", hint="choose another name", name=name)
         db_sources.rename(connection, found.id, name)
-        return _info(connection, db_sources.get(connection, name))
+        return _info(app, connection, db_sources.get(connection, name))
 
 
 def delete_source(app: App, source: str) -> None:
@@ -86,13 +93,13 @@ def delete_source(app: App, source: str) -> None:
 
 def source_info(app: App, source: str) -> SourceInfo:
     with app.db.read() as connection:
-        return _info(connection, db_sources.get(connection, source))
+        return _info(app, connection, db_sources.get(connection, source))
 
 
 def list_sources(app: App, *, type_: SourceType | None = None) -> list[SourceInfo]:
     with app.db.read() as connection:
         found = db_sources.live(connection)
-        return _infos(connection, [source for source in found if type_ in (None, source.type)])
+        return _infos(app, connection, [source for source in found if type_ in (None, source.type)])
 
 
 def repository_sources(app: App, repo: str) -> list[SourceInfo]:
@@ -101,7 +108,7 @@ def repository_sources(app: App, repo: str) -> list[SourceInfo]:
         repository = db_repositories.get(connection, repo)
         ids = db_repositories.subscribed(connection).get(repository.id, [])
         by_id = {source.id: source for source in db_sources.live(connection, ids)}
-        return _infos(connection, [by_id[id_] for id_ in ids])
+        return _infos(app, connection, [by_id[id_] for id_ in ids])
 
 
 def _check_can_create(type_: SourceType) -> None:
@@ -119,14 +126,16 @@ def _check_is_ours(source: Source, what: str) -> None:
         raise Invalid(f"the predefined source {source.name!r} can't be {what}")
 
 
-def _info(connection: Connection, source: Source) -> SourceInfo:
-    return _infos(connection, [source])[0]
+def _info(app: App, connection: Connection, source: Source) -> SourceInfo:
+    return _infos(app, connection, [source])[0]
 
 
-def _infos(connection: Connection, sources: Sequence[Source]) -> list[SourceInfo]:
+def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[SourceInfo]:
     """All of them in the same few statements."""
     ids = [source.id for source in sources]
-    packages = db_files.counts_current(connection, ids)
+    by_project = [source.id for source in sources if source.is_read_by_project]
+    packages = _packages(connection, sources) | db_projects.count_names(connection, by_project)
+    read = dict.fromkeys(by_project, 0) | db_projects.count_read(connection, by_project)
     newest = db_sources.newest_transactions(connection, ids)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
     jobs: dict[int | None, int] = {}
@@ -134,7 +143,30 @@ def _infos(connection: Connection, sources: Sequence[Source]) -> list[SourceInfo
         jobs.setdefault(job.source_id, job.id)
     return [
         SourceInfo(
-            source, packages.get(source.id, 0), newest.get(source.id), mirrors.get(source.id), jobs.get(source.id)
+            source,
+            packages.get(source.id, 0),
+            read.get(source.id),
+            newest.get(source.id),
+            mirrors.get(source.id),
+            _upstream(app, source, mirrors.get(source.id)),
+            jobs.get(source.id),
         )
         for source in sources
     ]
+
+
+def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, int]:
+    """Source id -> packages, of sources whose files are all known."""
+    whole = [source for source in sources if not source.is_read_by_project]
+    packages: dict[int, int] = {}
+    for has_archive in (True, False):
+        ids = [source.id for source in whole if source.has_archive is has_archive]
+        packages |= db_files.counts_current(connection, ids, has_archive=has_archive)
+    return packages
+
+
+def _upstream(app: App, source: Source, mirror: db_sources.MirrorState | None) -> str | None:
+    """What a mirror was synced from; what is read by the project is read from where the settings say now."""
+    if source.is_read_by_project:
+        return app.settings.pypi_upstream
+    return mirror.upstream if mirror is not None else None

@@ -153,6 +153,7 @@ class Source(BaseModel):
     created: datetime
     mirror: bool
     packages: int
+    projects_read: int | None
     transaction: int | None
     upstream: str | None
     sync: SyncState | None
@@ -177,8 +178,9 @@ class Source(BaseModel):
             created=info.source.created,
             mirror=mirror is not None,
             packages=info.packages,
+            projects_read=info.projects_read,
             transaction=info.transaction,
-            upstream=shown(mirror.upstream) if mirror else None,
+            upstream=shown(info.upstream) if info.upstream is not None else None,
             sync=state,
         )
 
