@@ -7,14 +7,17 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 from itertools import cycle, product
 from typing import Any
 from urllib.parse import urlencode
 
-from load import Burst, Load, burst, gzip_seconds, quantile, same
+import pycells
+from load import gzip_seconds, quantile
+from loadcell import LoadCell, milli, put
 from rig import INDEX, Ended, Fault, Installation, Reply, Rig, Site, few_packages, source_package
 from table import Row
 
@@ -31,34 +34,54 @@ YEAR = (date(2024, 1, 1), date(2024, 12, 31))
 
 @dataclass
 class Bench:
-    """The servers and how long to measure."""
+    """The servers and how long to measure. What cells of one kind need is made when the first of them asks for it."""
 
     rig: Rig
     seconds: float
     rounds: int
-    cran: Installation = field(init=False)
     nginx: Site = field(init=False)
-    first_sync: Ended = field(init=False)
-    size: float = field(init=False)
 
-    def set_up(self) -> None:
-        """Everything that all cells need: nginx, the first sync, two packages of our own."""
+    def __post_init__(self) -> None:
+        self.nginx = self.rig.start_nginx()
+
+    @property
+    def cran(self) -> Installation:
+        """All of CRAN of the first day, synced, and two packages of our own."""
+        return self._synced[0]
+
+    @property
+    def first_sync(self) -> Ended:
+        return self._synced[1]
+
+    @property
+    def size(self) -> float:
+        """Of the database after the first sync, in MB."""
+        return self._synced[2]
+
+    @cached_property
+    def _synced(self) -> tuple[Installation, Ended, float]:
         tell("CRAN's files of the first day")
         self.rig.publish(0)
-        self.nginx = self.rig.start_nginx()
-        self.cran = self.rig.installation("cran")
+        cran = self.rig.installation("cran")
         tell("the first sync")
-        self.first_sync = self.cran.run("sync", "--quiet")
-        self.size = self.cran.database_size()
+        first_sync = cran.run("sync", "--quiet")
+        size = cran.database_size()
         tell("a source of our own")
         files = []
         for name, size in SIZES.items():
             files.append(self.rig.work / f"{name}_1.0.tar.gz")
             files[-1].write_bytes(source_package(name, size))
-        self.cran.run("create", "source", "--name=bench")
-        self.cran.run("create", "repo", "--name=bench")
-        self.cran.run("subscribe", "--repo=bench", "--source=bench")
-        self.cran.run("add", "--source=bench", f"--path={','.join(map(str, files))}")
+        cran.run("create", "source", "--name=bench")
+        cran.run("create", "repo", "--name=bench")
+        cran.run("subscribe", "--repo=bench", "--source=bench")
+        cran.run("add", "--source=bench", f"--path={','.join(map(str, files))}")
+        return cran, first_sync, size
+
+    @cached_property
+    def python(self) -> Installation:
+        """A mirror of a small index of made-up projects."""
+        tell("a Python index")
+        return pycells.prepare(self)
 
     @property
     def server(self) -> Site:
@@ -68,75 +91,6 @@ class Bench:
 def tell(words: str) -> None:
     """A line about what is going on."""
     print(f"bench: {words}", file=sys.stderr, flush=True)
-
-
-# Requests a second
-
-
-@dataclass(frozen=True, slots=True)
-class LoadCell:
-    """One path under load; `share` is the goal, as a part of nginx's figure."""
-
-    title: str
-    path: str
-    share: float | None = None
-    connections: int = 32
-    is_conditional: bool = False
-    in_bytes: bool = False
-
-    def __call__(self, bench: Bench) -> Iterator[Row]:
-        sites = (bench.server, bench.nginx)
-        loads = {site.name: self._load(bench, site) for site in sites}
-        found: dict[str, list[Burst]] = {site.name: [] for site in sites}
-        for round_ in range(bench.rounds):
-            for site in sites if round_ % 2 else reversed(sites):
-                found[site.name].append(burst(site, loads[site.name], bench.seconds))
-        ours, limit = (self._median(found[site.name]) for site in sites)
-        yield Row(
-            self.title,
-            self._figure(ours),
-            self._figure(limit),
-            f"{ours / limit:.2f}",
-            f"at least {self.share:.0%} of nginx" if self.share else "",
-            ours >= self.share * limit if self.share else None,
-            self._cpu(*(found[site.name] for site in sites)),
-        )
-
-    def _load(self, bench: Bench, site: Site) -> Load:
-        """What to ask of a site, after both were seen to give the same."""
-        ours = bench.server.ask(self.path)
-        _put(bench, self.path, ours)
-        replies = {it.name: it.ask(self.path) for it in (bench.server, bench.nginx)}
-        same(replies[bench.server.name], replies[bench.nginx.name], self.path)
-        reply = replies[site.name]
-        headers: dict[str, str] = {}
-        if self.is_conditional:
-            headers["If-None-Match"] = reply.headers["etag"]
-            reply = site.ask(self.path, headers)
-            if reply.status != 304 or reply.body:
-                raise Fault(f"{site.name} answered {reply.status} with {len(reply.body)} bytes to its own ETag")
-        return Load(self.path, headers, reply.status, len(reply.body), self.connections)
-
-    def _median(self, bursts: Sequence[Burst]) -> float:
-        return statistics.median(it.bytes if self.in_bytes else it.requests for it in bursts)
-
-    def _figure(self, value: float) -> str:
-        return f"{value / 1e6:,.0f} MB/s" if self.in_bytes else f"{value:,.0f}/s"
-
-    def _cpu(self, ours: Sequence[Burst], limit: Sequence[Burst]) -> str:
-        unit, scale = ("ms", 1e3) if self.in_bytes else ("µs", 1e6)
-        a, b = (statistics.median(it.cpu for it in bursts) * scale for bursts in (ours, limit))
-        return f"CPU {a:.0f} {unit}, nginx {b:.0f} {unit}"
-
-
-def _put(bench: Bench, path: str, reply: Reply) -> None:
-    """Keep what Entrepot answered where nginx serves it; once, since nginx keeps what it opened."""
-    if reply.status not in (200, 404):
-        raise Fault(f"{path}: {reply.status} {reply.body[:200].decode(errors='replace')}")
-    place = bench.rig.static / (path.removeprefix("/") if reply.status == 200 else "404.txt")
-    if not place.exists():
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(reply.body)
 
 
 # One request at a time
@@ -151,7 +105,7 @@ class Cold:
     goal: float
 
     def __call__(self, bench: Bench) -> Iterator[Row]:
-        _put(bench, self.latest, bench.server.ask_well(self.latest))
+        put(bench.rig, self.latest, bench.server.ask_well(self.latest), {})
         ready = statistics.median(bench.nginx.ask_well(self.latest).seconds for _ in range(20))
         for which, days in (
             ("25 dates of 2000 to 2024", bench.rig.fresh_dates(25)),
@@ -362,12 +316,7 @@ def _counts(numbers: Mapping[str, int]) -> str:
     return ", ".join(f"{count} × {word}" for word, count in numbers.items())
 
 
-def milli(seconds: float) -> str:
-    """Milliseconds with as many digits as matter."""
-    return f"{seconds * 1000:.{0 if seconds >= 0.02 else 1}f} ms"
-
-
-CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
+R_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "first-sync": first_sync,
     "catalogue": catalogue,
     "start": start,
@@ -386,3 +335,5 @@ CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "unchanged": without_changes,
 }
 """Every cell by its name, in the order of measuring: what writes comes last."""
+
+CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {**R_CELLS, **pycells.PYTHON_CELLS}

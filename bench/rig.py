@@ -32,12 +32,17 @@ MAKE_MIRROR = TOOLS / "make-cran-mirror"
 CRAN_CHANGES = TOOLS / "cran-packages-at"
 MARK = ".entrepot-bench"
 INDEX = "/cran/latest/src/contrib/PACKAGES.gz"
+INSTALLATIONS = ("cran", "few", "pypi", "names", "peers")
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2024, 12, 31)
 _PROXIES = frozenset({"http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy"})
 
 
 class Fault(Exception):
     """Something that ends the run or a cell, in one line for whoever started it."""
+
+
+class LeftOut(Exception):
+    """A cell that can't be measured here, because of something that is no fault; the reason in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +72,16 @@ class Site:
         return self.process.pid
 
     def ask(
-        self, path: str, headers: Mapping[str, str] | None = None, *, method: str = "GET", json: Any = None
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        method: str = "GET",
+        json: Any = None,
+        body: bytes | None = None,
     ) -> Reply:
         """One request, its whole answer as it came over the wire."""
-        more = {} if json is None else {"json": json}
+        more: dict[str, Any] = {"body": body} if json is None else {"json": json}
         began = time.perf_counter()
         answer = self._pool.request(
             method, path, headers=dict(headers or {}), decode_content=False, redirect=False, **more
@@ -83,7 +94,8 @@ class Site:
         """The same; raises Fault unless the answer is 200 and has a body."""
         reply = self.ask(path, headers)
         if reply.status != 200 or not reply.body:
-            raise Fault(f"{self.name} answered {reply.status} to {path}: {reply.body[:200].decode(errors='replace')}")
+            said = " ".join(reply.body[:200].decode(errors="replace").split())
+            raise Fault(f"{self.name} answered {reply.status} to {path}: {said}")
         return reply
 
     def cpu(self) -> float:
@@ -117,10 +129,11 @@ class Rig:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._random = random.Random(20250114)
         self._asked: set[date] = set()
-        self.nginx: Site | None = None
+        self.nginx: Site
+        self.upstream_site: Site
 
     def __enter__(self) -> Rig:
-        for folder in (self.upstream, self.static, self.logs, self.work / "cran", self.work / "few"):
+        for folder in (self.upstream, self.static, self.logs, *(self.work / name for name in INSTALLATIONS)):
             if folder.exists():
                 shutil.rmtree(folder)
             folder.mkdir(parents=True)
@@ -192,8 +205,8 @@ class Rig:
         (folder / "nginx.conf").write_text(conf)
         command = [program("nginx"), "-p", folder, "-e", self.logs / "nginx.err", "-c", folder / "nginx.conf"]
         process = self._start(command, "nginx")
-        self.nginx, self._upstream_port = Site("nginx", static, process), upstream
-        _wait(Site("nginx", upstream, process), "/", 15)
+        self.nginx, self.upstream_site = Site("nginx", static, process), Site("upstream", upstream, process)
+        _wait(self.upstream_site, "/", 15)
         return self.nginx
 
     def upstream_log(self) -> list[str]:
@@ -201,9 +214,9 @@ class Rig:
         log = self.logs / "upstream.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def installation(self, name: str) -> Installation:
+    def installation(self, name: str, ready: str = INDEX) -> Installation:
         """An Entrepot with its configuration and its own data folder, following the upstream's tree of that name."""
-        return Installation(self, self.work / name, f"http://127.0.0.1:{self._upstream_port}/{name}")
+        return Installation(self, self.work / name, f"{self.upstream_site.url}/{name}", ready)
 
     def _start(self, command: Sequence[str | Path], name: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
         with (self.logs / f"{name}.log").open("ab") as log:
@@ -238,18 +251,20 @@ class Rig:
 
 @dataclass
 class Installation:
-    """One configuration file and what the command line does with it."""
+    """One configuration file and what the command line does with it; a server is ready once it answers `ready`."""
 
     rig: Rig
     folder: Path
     upstream: str
+    ready: str = INDEX
     site: Site | None = None
 
     def __post_init__(self) -> None:
         self.port = free_port()
         (self.folder / "entrepot.toml").write_text(
             f'[server]\ndata_dir = "data"\nlisten = "127.0.0.1:{self.port}"\n\n'
-            f'[cran]\nupstream = "{self.upstream}"\nsync_schedule = ""\n'
+            f'[cran]\nupstream = "{self.upstream}"\nsync_schedule = ""\n\n'
+            f'[pypi]\nupstream = "{self.upstream}/simple"\nsync_schedule = ""\nrefresh = 86400\n'
         )
 
     def command(self, *words: str | Path) -> list[str | Path]:
@@ -259,10 +274,10 @@ class Installation:
         """A command of the command line; it works without a server if none runs."""
         return self.rig.run_measured(self.command(*words), f"{self.folder.name}-{words[0]}", self.folder)
 
-    def serve(self, path: str = INDEX) -> float:
-        """Start the server, again if it runs, and tell the seconds to its first answer to `path`."""
+    def serve(self, path: str = "") -> float:
+        """Start the server, again if it runs, and tell the seconds to its first answer to `path`, else to `ready`."""
         self.stop()
-        self.site, took = self.rig.start_server(self, path)
+        self.site, took = self.rig.start_server(self, path or self.ready)
         return took
 
     def stop(self) -> None:
@@ -383,7 +398,7 @@ def _wait(site: Site, path: str, seconds: float) -> None:
             continue
         if reply.status < 500:
             return
-        last = f"{reply.status} {reply.body[:200].decode(errors='replace')}"
+        last = f"{reply.status} {' '.join(reply.body[:200].decode(errors='replace').split())}"
         time.sleep(0.05)
     raise Fault(f"{site.name} did not answer {path} in {seconds:.0f} s; last: {last}")
 
@@ -441,6 +456,9 @@ http {{
     sendfile on; tcp_nopush on; tcp_nodelay on; etag on;
     keepalive_timeout 300s; keepalive_requests 1000000000;
     log_format short '$status $request_method $uri';
+    map $http_accept $form {{ default html; "~json" json; }}
+    map $http_accept_encoding $packed {{ default ""; "~zstd" .zst; "~gzip" .gz; }}
+    map $http_accept_encoding $coding {{ default ""; "~zstd" zstd; "~gzip" gzip; }}
     server {{
         listen 127.0.0.1:{static};
         access_log off; log_not_found off;
@@ -448,11 +466,18 @@ http {{
         root {tree};
         error_page 404 /404.txt;
         location = /404.txt {{ internal; }}
+        location ~ /simple/ {{
+            types {{ text/html html; }}
+            default_type application/vnd.pypi.simple.v1+json;
+            add_header Vary "Accept, Accept-Encoding"; add_header Content-Encoding $coding;
+            rewrite ^(?<page>.*/)$ ${{page}}index.$form$packed break;
+        }}
     }}
     server {{
         listen 127.0.0.1:{upstream};
         access_log {log} short;
         root {files};
+        location ~ /simple/ {{ default_type application/vnd.pypi.simple.v1+json; index index.json; }}
     }}
 }}
 """

@@ -136,4 +136,22 @@ CRAN's own names, versions and dates, served by nginx on loopback as upstream.
   `started` to its `finished`. What changed has to be what CRAN's log of actions tells of that day.
 - **Without changes**: the same once more, median of three; every request to the upstream must have been answered 304,
   and no table but that of jobs may have more or fewer rows than before.
+
+The Python index is made up: wheels that can't be compressed further, pages as long as real ones, and as many names as
+the Python Package Index has, served by nginx on loopback as upstream of the source `pypi`.
+
+- **First page**: pages of 500 files that nobody asked for, in JSON, one after the other on a running server; what each
+  takes more than the upstream's finished page of the same project. It is fetched, read, recorded, rendered, compressed
+  twice and sent in that time.
+- **Pages, list, files**: as above; nginx has a finished file for each form and encoding and chooses by Accept and
+  Accept-Encoding as Entrepot does. Where a client takes zstd, both send that.
+- **`uv pip install`**: 50 wheels of 5 to 300 KB that need each other, with no cache at uv; the two servers take turns.
+- **Uploads**: wheels of 5 KB by the legacy upload API over one connection, one after the other; each is read strictly,
+  stored and recorded on disk before it is answered.
+- **All names**: a sync of the list in the running server; the list in both forms, each asked for the first time (which
+  makes it and its twins) and again; then 2,000 pages of 2 to 500 files, a tenth of them in HTML as well. Memory is that
+  of the server's process.
+- **Peers**: the goal is ten times the best of them at each kind of request. They are measured by the programs in
+  `../shared/bench/peers` with files of their own, which Entrepot mirrors; without these, or where they can't be
+  installed, that part is left out.
 """
