@@ -134,8 +134,10 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
     """All of them in the same few statements."""
     ids = [source.id for source in sources]
     by_project = [source.id for source in sources if source.is_read_by_project]
-    packages = _packages(connection, sources) | db_projects.count_names(connection, by_project)
-    read = dict.fromkeys(by_project, 0) | db_projects.count_read(connection, by_project)
+    packages, read = _packages(connection, sources), dict.fromkeys(by_project, 0)
+    if by_project:
+        packages |= db_projects.count_names(connection, by_project)
+        read |= db_projects.count_read(connection, by_project)
     newest = db_sources.newest_transactions(connection, ids)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
     jobs: dict[int | None, int] = {}
@@ -161,7 +163,8 @@ def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, in
     packages: dict[int, int] = {}
     for has_archive in (True, False):
         ids = [source.id for source in whole if source.has_archive is has_archive]
-        packages |= db_files.counts_current(connection, ids, has_archive=has_archive)
+        if ids:
+            packages |= db_files.counts_current(connection, ids, has_archive=has_archive)
     return packages
 
 

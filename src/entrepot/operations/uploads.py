@@ -128,6 +128,7 @@ def _read_python(upload: Upload) -> Checked:
         size,
         digests,
         fields,
+        description=None if found.is_static else found.metadata.decode(),
         document=found.metadata if found.is_static else None,
     )
 
