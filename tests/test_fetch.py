@@ -77,7 +77,9 @@ def test_document_comes_with_its_validators(fetch: Fetch, upstream: FakeServer) 
     """A document is its bytes and the validators as upstream wrote them."""
     served = upstream.find("file")
     assert served is not None
-    assert fetch.get(f"{upstream.url}/file", limit=MIB) == Fetched(DATA, served.etag, MODIFIED, False)
+    assert fetch.get(f"{upstream.url}/file", limit=MIB) == Fetched(
+        DATA, served.etag, MODIFIED, False, f"{upstream.url}/file"
+    )
 
 
 def test_unchanged_document_comes_without_body(fetch: Fetch, upstream: FakeServer) -> None:
@@ -86,8 +88,8 @@ def test_unchanged_document_comes_without_body(fetch: Fetch, upstream: FakeServe
     had = fetch.get(url, limit=MIB)
     assert had is not None
     again = fetch.get(url, etag=had.etag, last_modified=had.last_modified, limit=MIB)
-    assert again == Fetched(None, had.etag, None, True)
-    assert fetch.get(url, last_modified=had.last_modified, limit=MIB) == Fetched(None, had.etag, None, True)
+    assert again == Fetched(None, had.etag, None, True, url)
+    assert fetch.get(url, last_modified=had.last_modified, limit=MIB) == Fetched(None, had.etag, None, True, url)
     upstream.put("file", b"new")
     changed = fetch.get(url, etag=had.etag, last_modified=had.last_modified, limit=MIB)
     assert changed is not None
@@ -367,7 +369,7 @@ def test_file_url_has_the_same_semantics(fetch: Fetch, tmp_path: Path) -> None:
     assert had is not None
     assert had.body == DATA
     again = fetch.get(url, etag=had.etag, last_modified=had.last_modified, limit=MIB)
-    assert again == Fetched(None, had.etag, had.last_modified, True)
+    assert again == Fetched(None, had.etag, had.last_modified, True, url)
     with pytest.raises(UpstreamInvalid, match="more than"):
         fetch.get(url, limit=10)
     file.unlink()

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from entrepot import __version__
 from entrepot.core.errors import (
@@ -110,7 +110,7 @@ class Fetch:
         last_modified: str | None = None,
         limit: int,
         accept: str | None = None,
-        into: Into | None = None,
+        into: BinaryIO | None = None,
     ) -> Fetched | None:
         """The document at `url`, at most `limit` bytes; None if upstream says that there is none (404, 410).
 
@@ -118,7 +118,7 @@ class Fetch:
             etag, last_modified: those of the copy at hand; an unchanged document comes without its body.
             accept: the media types that are taken (RFC 9110, 12.5.1); such a document may come compressed, and is
                 unpacked.
-            into: where the body goes, which then is empty in the answer. Nothing is retried once bytes were written.
+            into: a file that the body takes the place of; it is empty in the answer then.
 
         Raises:
             UpstreamUnavailable: no answer, a server's error, or a body that was cut short; `retries` did not help.
@@ -140,7 +140,7 @@ class Fetch:
                     pieces = self._transport.pieces(answer, limit=limit, deadline=deadline)
                     if accept is not None and answer.headers.get("Content-Encoding", "").lower() == "gzip":
                         pieces = _unpacked(pieces, url, limit)
-                    body = b"".join(pieces) if into is None else _written(pieces, into, url)
+                    body = b"".join(pieces) if into is None else _written(pieces, into)
                 tag, modified = answer.headers.get("ETag"), answer.headers.get("Last-Modified")
                 tag = tag or (etag if unchanged else None)
                 return Fetched(body, tag, modified, unchanged, without_login(answer.url), _serial(answer.headers))
@@ -254,17 +254,11 @@ def _unpacked(pieces: Iterable[bytes], url: str, limit: int) -> Iterator[bytes]:
         raise UpstreamInvalid(f"what {shown(url)} sent as gzip ends early")
 
 
-def _written(pieces: Iterable[bytes], into: Into, url: str) -> bytes:
-    """Nothing, after all was written; what then goes wrong can't be tried again."""
-    began = False
-    try:
-        for piece in pieces:
-            began = True
-            into.write(piece)
-    except UpstreamUnavailable as error:
-        if not began:
-            raise
-        raise UpstreamInvalid(f"{shown(url)} was cut short: {error}") from error
+def _written(pieces: Iterable[bytes], into: BinaryIO) -> bytes:
+    """Nothing, after all was written in place of what an attempt before left."""
+    into.seek(0)
+    into.truncate()
+    into.writelines(pieces)
     return b""
 
 

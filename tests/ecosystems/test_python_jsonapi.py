@@ -23,6 +23,7 @@ from entrepot.ecosystems.python.jsonapi import (
 from entrepot.ecosystems.python.simple import ProjectView, Shown
 from tests.ecosystems.views import python_listed
 
+BASE = "https://packages.example.org/team/latest/"
 METADATA = b"""\
 Metadata-Version: 2.4
 Name: Demo
@@ -122,7 +123,7 @@ FILE_JSON = {
     "size": 1000,
     "upload_time": "2024-01-31T12:00:02",
     "upload_time_iso_8601": "2024-01-31T12:00:02.5Z",
-    "url": "../../packages/demo/demo-1.0%2Bx-py3-none-any.whl",
+    "url": BASE + "packages/demo/demo-1.0%2Bx-py3-none-any.whl",
     "yanked": True,
     "yanked_reason": "why",
 }
@@ -132,7 +133,7 @@ def test_a_project() -> None:
     """About its latest version, as its metadata says, with the files of all versions."""
     project = view(FILE, shown("demo-0.9.zip", id=9))
     known = releases(project)
-    told = json.loads(render_project(project, known, "1.0+x", METADATA))
+    told = json.loads(render_project(project, known, "1.0+x", METADATA, BASE))
     assert told["info"] == {
         "author": None,
         "author_email": "A <a@example.org>",
@@ -174,9 +175,9 @@ def test_a_project() -> None:
 def test_a_version() -> None:
     """About it alone, without the others; links are a folder deeper; without metadata it tells what the index tells."""
     project = view(FILE, shown("demo-2.0.zip"), about=About("Demo"))
-    told = json.loads(render_version(project, "1.0+x", [FILE], None))
+    told = json.loads(render_version(project, "1.0+x", [FILE], None, BASE))
     assert list(told) == ["info", "last_serial", "urls", "vulnerabilities"]
-    assert told["urls"] == [FILE_JSON | {"url": "../" + str(FILE_JSON["url"])}]
+    assert told["urls"] == [FILE_JSON]
     info = {key: value for key, value in told["info"].items() if value not in (None, [])}
     assert info == {
         "downloads": {"last_day": -1, "last_month": -1, "last_week": -1},
@@ -205,7 +206,7 @@ def test_a_version() -> None:
 def test_types_of_files(name: str, kind: str, python: str) -> None:
     """Told by their names."""
     each = shown(name)
-    told = json.loads(render_version(view(each), "1.0", [each], None))["urls"][0]
+    told = json.loads(render_version(view(each), "1.0", [each], None, BASE))["urls"][0]
     assert (told["packagetype"], told["python_version"]) == (kind, python)
 
 
@@ -213,5 +214,5 @@ def test_types_of_files(name: str, kind: str, python: str) -> None:
 def test_metadata_of_any_kind(metadata: bytes, start: bytes) -> None:
     """Rubbish in it does no harm: what can't be read is not told."""
     each = shown("demo-1.0.zip")
-    told = json.loads(render_version(view(each), "1.0", [each], start + metadata))
+    told = json.loads(render_version(view(each), "1.0", [each], start + metadata, BASE))
     assert told["info"]["version"] == "1.0"

@@ -80,7 +80,10 @@ def test_the_list_of_projects() -> None:
     listed = answer("simple/")
     assert isinstance(listed, LargeDocument)
     assert (listed.key, listed.media_type, listed.varies) == ("simple.json", JSON, True)
-    assert json.loads(b"".join(listed.pieces()))["projects"] == [{"name": "demo"}, {"name": "six-foo"}]
+    assert json.loads(b"".join(listed.pieces()))["projects"] == [
+        {"name": "demo", "_last-serial": 7},
+        {"name": "six-foo", "_last-serial": 7},
+    ]
     listed = answer("simple/", accept="*/*")
     assert isinstance(listed, LargeDocument)
     assert (listed.key, listed.media_type, listed.varies) == ("simple.html", "text/html; charset=utf-8", True)

@@ -103,6 +103,12 @@ class FixedView:
     def names(self) -> Iterator[PackageName]:
         return iter(sorted({each.file.package for each in self.files}))
 
+    def names_serial(self) -> int:
+        return 7
+
+    def serial(self) -> int:
+        return 8
+
     def about(self, package: PackageName) -> About | None:
         return self.abouts.get(package)
 

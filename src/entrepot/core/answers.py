@@ -13,13 +13,15 @@ from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sh
 class Ask:
     """A request below `/{repository}/{snapshot}/`: the decoded tail of the path and the facts that matter.
 
-    `tail` has no slash at its end; `is_folder` says whether the path had one.
+    `tail` has no slash at its end; `is_folder` says whether the path had one. `base` is the URL of the snapshot's root,
+    with a slash at its end, as the client knows the server.
     """
 
     tail: str
     accept: str = ""
     user_agent: str = ""
     is_folder: bool = False
+    base: str = ""
 
 
 class About(NamedTuple):
@@ -65,6 +67,12 @@ class View(Protocol):
     def names(self) -> Iterable[PackageName]:
         """The names of all packages, ordered, each once; there may be a million."""
 
+    def names_serial(self) -> int:
+        """A number that grows when the names change, or a source of our own does."""
+
+    def serial(self) -> int:
+        """A number that grows with each change to what is shown; not below `names_serial`."""
+
     def about(self, package: PackageName) -> About | None:
         """What its source tells of a package now; None for a past snapshot, and where nothing is told."""
 
@@ -88,7 +96,8 @@ class Document:
 
     `key` names it within the view (and so in the cache), or, if `is_own_key`, names all that it shows by itself;
     `compress` says whether compressed twins are worth keeping (not for bodies that are compressed already); `varies`
-    whether the client's Accept chose it.
+    whether the client's Accept chose it; `has_base` whether it shows `Ask.base`. `serial` counts the changes to what it
+    shows, for clients that mirror.
     """
 
     key: str
@@ -97,6 +106,8 @@ class Document:
     compress: bool = False
     is_own_key: bool = False
     varies: bool = False
+    has_base: bool = False
+    serial: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +118,7 @@ class LargeDocument:
     media_type: str
     pieces: Callable[[], Iterable[bytes]]
     varies: bool = False
+    serial: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,15 @@ class DatabaseView:
         lists = self._name_lists()
         return ",".join(f"{cut.source_id}@{lists.get(cut.source_id, cut.upto)}" for cut in self._cuts)
 
+    def names_serial(self) -> int:
+        lists = self._name_lists()
+        return max((lists.get(cut.source_id, cut.upto) for cut in self._cuts), default=0)
+
+    def serial(self) -> int:
+        with self._app.db.read() as connection:
+            newest = db_sources.newest_transactions(connection, [cut.source_id for cut in self._cuts])
+        return max((newest.get(c.source_id, 0) if c.upto == PRESENT else c.upto for c in self._cuts), default=0)
+
     def _name_lists(self) -> dict[int, TransactionId]:
         """Of sources that are read by the project: the transaction whose list of names counts."""
         lists: dict[int, TransactionId] = {}

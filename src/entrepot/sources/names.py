@@ -158,7 +158,7 @@ def _compare(
 
 
 def _check_size(had: int, has: int, url: str, *, force: bool) -> None:
-    if not force and had >= SMALL and has < had * LOST_HALF:
+    if not force and ((had and not has) or (had >= SMALL and has < had * LOST_HALF)):
         raise UpstreamInvalid(
             f"the list of {shown(url)} has {has} names instead of {had}; nothing was changed",
             hint="if that is right, `entrepot sync --force` accepts it",

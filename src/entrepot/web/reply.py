@@ -58,6 +58,7 @@ class Request:
     headers: dict[str, str]
     sends_path: bool = False
     sends_reason: bool = False
+    scheme: str = "http"
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
@@ -65,8 +66,8 @@ class Request:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         path, mark, _ = raw.decode("latin-1").partition("?")
         has_query = bool(mark or scope.get("query_string"))
-        extensions = scope.get("extensions") or {}
-        return cls(scope["method"], path, has_query, headers, PATHSEND in extensions, REASON in extensions)
+        extensions, scheme = scope.get("extensions") or {}, scope.get("scheme", "http")
+        return cls(scope["method"], path, has_query, headers, PATHSEND in extensions, REASON in extensions, scheme)
 
 
 class Reply:

@@ -154,10 +154,14 @@ class Serve:
         opened = serving.open_view(self._app, place.repo, place.snapshot or "latest")
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         try:
-            answer = serving.answer(opened, Ask(place.tail, accept, agent, place.is_folder))
+            answer = serving.answer(opened, Ask(place.tail, accept, agent, place.is_folder, self._base(place, request)))
         except FileNotListed as error:
             return opened, error, None
         return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
+
+    def _base(self, place: _Place, request: Request) -> str:
+        server = self._app.settings.server.address or f"{request.scheme}://{request.headers.get('host', '')}"
+        return quote(f"{server}/{place.repo}/{place.snapshot}/", safe="/:[]@")
 
     def _look(self, file: File) -> _Stored | None:
         size = serving.stored_size(self._app, file)
@@ -182,7 +186,10 @@ class Serve:
             headers.append((b"vary", b"accept, accept-encoding" if document.varies else b"accept-encoding"))
         elif document.varies:
             headers.append((b"vary", b"accept"))
-        self._keep_document(opened, document, found, headers, reply.request)
+        if document.serial is not None:
+            headers.append((b"x-pypi-last-serial", str(document.serial).encode()))
+        if isinstance(document, LargeDocument) or not document.has_base:
+            self._keep_document(opened, document, found, headers, reply.request)
         liked = encodings(reply.request.headers.get("accept-encoding", ""))
         encoding = next((it for it in liked if it in found.encodings), "")
         if encoding:

@@ -87,16 +87,17 @@ def described_by(files: Sequence[Shown]) -> Shown | None:
     return next((shown for shown in offered if shown.file.name.endswith(".whl")), next(iter(offered), None))
 
 
-def render_project(view: ProjectView, known: Releases, latest: str, metadata: bytes | None) -> bytes:
-    """`/pypi/{project}/json`: about the latest version, with the files of all. Links are relative to that place."""
-    folder = f"../../packages/{view.project}/"
+def render_project(view: ProjectView, known: Releases, latest: str, metadata: bytes | None, base: str) -> bytes:
+    """`/pypi/{project}/json`: about the latest version, with the files of all. Links begin with `base`, as clients of
+    this API don't resolve relative ones."""
+    folder = f"{base}packages/{view.project}/"
     told = {version: [_file(shown, folder) for shown in files] for version, files in known.items()}
     return _render(view, latest, known[latest], metadata, {"releases": told, "urls": told[latest]})
 
 
-def render_version(view: ProjectView, version: str, files: Sequence[Shown], metadata: bytes | None) -> bytes:
+def render_version(view: ProjectView, version: str, files: Sequence[Shown], metadata: bytes | None, base: str) -> bytes:
     """`/pypi/{project}/{version}/json`: about one version, with its files."""
-    folder = f"../../../packages/{view.project}/"
+    folder = f"{base}packages/{view.project}/"
     return _render(view, version, files, metadata, {"urls": [_file(shown, folder) for shown in files]})
 
 
@@ -140,7 +141,7 @@ def _file(shown: Shown, folder: str) -> dict[str, Any]:
     whole = time_text(file.published_at)
     return {
         "comment_text": None,
-        "digests": dict(sorted(shown.hashes.items())),
+        "digests": dict(sorted((shown.hashes | ({"md5": file.md5} if file.md5 else {})).items())),
         "downloads": -1,
         "filename": file.name,
         "has_sig": bool(entry.has_signature),

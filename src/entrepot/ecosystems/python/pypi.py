@@ -47,14 +47,14 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
             project = _project(name)
             if name != project or ask.is_folder:
                 return MovedTo(f"pypi/{project}/json")
-            return _json(view, project, None, told)
+            return _json(ask, view, project, None, told)
         case ["pypi", name, version, "json"]:
             project = _project(name)
             if not is_file_name(version):
                 raise FileNotListed(f"{version[:100]!r} can't be a version", package=project)
             if name != project or ask.is_folder:
                 return MovedTo(f"pypi/{project}/{version}/json")
-            return _json(view, project, version, told)
+            return _json(ask, view, project, version, told)
     raise FileNotListed(
         f"a Python repository has nothing at {ask.tail[:200]!r}",
         hint="the index of projects is at simple/, a project's page at simple/NAME/",
@@ -73,10 +73,15 @@ def _project(name: str) -> PackageName:
 
 
 def _list(ask: Ask, view: View) -> LargeDocument:
-    form = _form(ask)
+    form, serial = _form(ask), view.names_serial()
     if form == simple.JSON:
-        return LargeDocument("simple.json", form, lambda: simple.render_list_json(view.names()), varies=True)
-    return LargeDocument("simple.html", _content_type(form), lambda: simple.render_list_html(view.names()), varies=True)
+        return LargeDocument(
+            "simple.json", form, lambda: simple.render_list_json(view.names(), serial), varies=True, serial=serial
+        )
+    media_type = _content_type(form)
+    return LargeDocument(
+        "simple.html", media_type, lambda: simple.render_list_html(view.names()), varies=True, serial=serial
+    )
 
 
 def _form(ask: Ask) -> str:
@@ -167,7 +172,7 @@ def _media_type(name: str) -> str:
     return next(kinds, "application/octet-stream")
 
 
-def _json(view: View, project: PackageName, version: str | None, told: Callable[[File], bool]) -> Document:
+def _json(ask: Ask, view: View, project: PackageName, version: str | None, told: Callable[[File], bool]) -> Document:
     shown = _shown(view, project, told)
     known = jsonapi.releases(shown)
     wanted = jsonapi.latest_version(known) if version is None else jsonapi.find_version(known, version)
@@ -190,9 +195,11 @@ def _json(view: View, project: PackageName, version: str | None, told: Callable[
 
     def render() -> Index:
         if version is None:
-            return Index(jsonapi.render_project(shown, known, wanted, metadata))
-        return Index(jsonapi.render_version(shown, wanted, files, metadata))
+            return Index(jsonapi.render_project(shown, known, wanted, metadata, ask.base))
+        return Index(jsonapi.render_version(shown, wanted, files, metadata, ask.base))
 
     last = max((each.file.id for each in shown.files), default=0)
-    key = _key("jsonapi", shown, last, wanted if version is not None else None)
-    return Document(key, "application/json", render, compress=True, is_own_key=True)
+    key = _key("jsonapi", shown, last, wanted if version is not None else None, ask.base)
+    return Document(
+        key, "application/json", render, compress=True, is_own_key=True, has_base=True, serial=view.serial()
+    )

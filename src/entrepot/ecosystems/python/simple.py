@@ -51,7 +51,8 @@ class Shown(NamedTuple):
         hashes: dict[str, str] = {}
         if self.sha256:
             hashes["sha256"] = self.sha256
-        if self.file.md5:
+        elif self.file.md5:
+            # Beside a better one it would find its way into lock files.
             hashes["md5"] = self.file.md5
         return hashes | self.entry.hashes if self.entry.hashes else hashes
 
@@ -213,17 +214,17 @@ def _file_html(shown: Shown, folder: str) -> str:
     return "".join(parts)
 
 
-def render_list_json(names: Iterable[PackageName]) -> Iterator[bytes]:
-    """The list of all projects in JSON, in pieces of some 64 KiB."""
-    yield f'{{"meta":{{"api-version":"{API_VERSION}"}},"projects":['.encode()
-    start = '{"name":"'
+def render_list_json(names: Iterable[PackageName], serial: int) -> Iterator[bytes]:
+    """The list of all projects in JSON, in pieces of some 64 KiB; `serial` is told as that of each, for mirrors."""
+    yield f'{{"meta":{{"api-version":"{API_VERSION}","_last-serial":{serial}}},"projects":['.encode()
+    begin, end, comma = '{"name":"', f'","_last-serial":{serial}}}', ""
     for some in _batches(names):
         # Normal names need no escape, and there may be a million.
         if _PLAIN.fullmatch("".join(some)):
-            yield (start + '"},{"name":"'.join(some) + '"}').encode()
+            yield (comma + begin + f"{end},{begin}".join(some) + end).encode()
         else:
-            yield start.encode()[:-9] + to_json([{"name": name} for name in some])[1:-1]
-        start = ',{"name":"'
+            yield comma.encode() + to_json([{"name": name, "_last-serial": serial} for name in some])[1:-1]
+        comma = ","
     yield b"]}"
 
 
