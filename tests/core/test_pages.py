@@ -76,8 +76,7 @@ class History:
         changes = compare(open_, page, checked=self.checked, now=now)
         gone = {file.id for file in changes.ends}
         self.rows = [
-            (file, begins, changes.at if ends is None and file.id in gone else ends)
-            for file, begins, ends in self.rows
+            (file, begins, changes.at if ends is None and file.id in gone else ends) for file, begins, ends in self.rows
         ]
         for begin in changes.begins:
             self.rows.append((row(len(self.rows) + 1, begin.found).file, begin.begins, None))
