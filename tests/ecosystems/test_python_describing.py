@@ -43,7 +43,7 @@ def test_the_version_that_stands_for_a_project(names: str, yanked: str, latest: 
 
 
 def test_files_of_a_release() -> None:
-    """Versions come newest first, with their files in order: a wheel stands for one, else an sdist; yanked ones last."""
+    """Versions come newest first; for each a wheel stands, else an sdist, and what is yanked comes last."""
     rows = [
         listed(1, "demo-1.0.tar.gz", requires_python=">=3"),
         listed(2, "demo-1.0-py2-none-any.whl", yanked=""),

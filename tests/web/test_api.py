@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import html
 import random
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +14,9 @@ import urllib3
 
 from entrepot.core.errors import UpstreamUnavailable
 from tests.support.archives import make_source_package
+from tests.support.distributions import sdist, wheel
 from tests.support.fake_cran import FakeCran
+from tests.support.fake_pypi import FakePypi
 from tests.support.server import Clock, Live, eventually, sync
 
 
@@ -471,3 +476,66 @@ def test_the_home_page_tells_the_state(live: Live) -> None:
     assert f"{live.address}/cran/latest" in page
     assert "the last sync failed" in page
     assert "127.0.0.1:9" in page
+
+
+def test_python_over_the_api(live_proxied: Live, pypi: FakePypi) -> None:
+    """The shapes of a project: as a name in a list, as a record with its files, and as releases."""
+    pypi.add(*wheel("Demo.Pkg", "1.0", requires=["six>=1"]), uploaded=datetime(2023, 5, 1, tzinfo=UTC), yanked="bad")
+    name, data = sdist("Demo.Pkg", "1.1", requires_python=">=3.9")
+    pypi.add(name, data, uploaded=datetime(2023, 5, 2, 12, tzinfo=UTC))
+    pypi.add_empty("zz")
+    assert live_proxied.api("GET", "/repos/pypi/packages")[0] == 503
+    sync(live_proxied.app, "pypi")
+    unknown = ["version", "title", "license", "package_date", "package_size", "checksum"]
+    unknown += ["needs_compilation", "requires_python"]
+    answer = live_proxied.get("/__api__/repos/pypi/packages?_limit=1")
+    assert answer.headers["X-Total-Count"] == "2"
+    assert answer.json() == [{"name": "demo-pkg", "source": "pypi", **dict.fromkeys(unknown)}]
+    assert live_proxied.api("GET", "/sources/pypi/packages?_sort=version")[0] == 422
+    (_, record) = live_proxied.api("GET", "/repos/pypi/packages/Demo.Pkg")
+    assert {key: record[key] for key in ("name", "version", "file", "requires_python", "dependencies", "archived")} == {
+        "name": "demo-pkg",
+        "version": "1.1",
+        "file": "demo_pkg-1.1.tar.gz",
+        "requires_python": ">=3.9",
+        "dependencies": {},
+        "archived": [],
+    }
+    digest = hashlib.sha256(data).hexdigest()
+    file = {"size": len(data), "md5": None, "checksum": digest, "yanked": False, "yanked_reason": None}
+    (_, releases) = live_proxied.api("GET", "/sources/pypi/packages/demo-pkg/releases?_limit=1")
+    assert releases == [
+        {
+            "version": "1.1",
+            "date_publication": "2023-05-02T12:00:00Z",
+            "is_current": True,
+            "file": name,
+            **file,
+            "files": [
+                {
+                    "name": name,
+                    "kind": "sdist",
+                    "uploaded": "2023-05-02T12:00:00Z",
+                    "requires_python": ">=3.9",
+                    **file,
+                }
+            ],
+        }
+    ]
+    assert [(each["version"], each["yanked"], each["yanked_reason"]) for each in record["versions"]] == [
+        ("1.1", False, None),
+        ("1.0", True, "bad"),
+    ]
+    (_, old) = live_proxied.api("GET", "/repos/pypi/packages/demo-pkg?version=1.0")
+    needed = {"name": "six", "operator": ">=", "version": "1", "requirement": "six>=1"}
+    assert (old["title"], old["dependencies"]) == (old["fields"]["Summary"], {"requires_dist": [needed]})
+    (_, source) = live_proxied.api("GET", "/sources/pypi")
+    assert (source["packages"], source["projects_read"], source["upstream"]) == (2, 1, pypi.upstream)
+
+
+def test_the_home_page_tells_how_to_use_a_repository(site: Live) -> None:
+    """Each ecosystem's clients with the line that they need."""
+    page = site.get("/", host="packages.example.org").data.decode()
+    assert '"mine" = "http://packages.example.org/mine/latest"' in html.unescape(page)
+    assert "pip install --index-url http://packages.example.org/pypi/latest/simple/ PROJECT" in page
+    assert "uv pip install --default-index http://packages.example.org/pypi/latest/simple/ PROJECT" in page
