@@ -103,7 +103,7 @@ class Documents:
     """
 
     def __init__(
-        self, folder: Path, *, version: str, memory_limit: int = 128 * 1024**2, disk_limit: int = 4 * 1024**3
+        self, folder: Path, *, version: str, memory_limit: int = 96 * 1024**2, disk_limit: int = 4 * 1024**3
     ) -> None:
         self._folder = folder
         self._version = version

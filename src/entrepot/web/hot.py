@@ -99,7 +99,7 @@ class HotAnswers:
     is_fresh: Callable[[int, Collection[str]], bool]
     document: Callable[[str], Rendered | None]
     now: Callable[[], float]
-    limit: int = 48 * 1024**2
+    limit: int = 32 * 1024**2
     _kept: OrderedDict[bytes, _Entry] = field(default_factory=OrderedDict)
     _weight: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
