@@ -91,7 +91,9 @@ def test_a_server_that_is_killed_again_and_again(
     """Each server takes the job up that the one before left, is killed a little later in it, until one finishes it."""
     stock(cran)
     killed = with_upstream(settings, cran)
-    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran})
+    never = Settings.model_validate(
+        {"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran, "pypi": killed.pypi}
+    )
     for each in (killed, never):
         if which != "the history import":
             ask(each)

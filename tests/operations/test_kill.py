@@ -32,7 +32,7 @@ from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.process import Served, entrepot, forget_heartbeats
 from tests.support.server import NOON, Clock, eventually, running, sync
-from tests.support.victim import Victims
+from tests.support.victim import Victims, moments
 
 CONTRIB = "src/contrib"
 TABLES: tuple[Table, ...] = (
@@ -77,13 +77,6 @@ def check_store(app: App) -> None:
         assert digest.hexdigest() == sha256
 
 
-def moments(steps: list[str], *, before: int = 4) -> list[int]:
-    """Numbers of steps to be killed at: all of the last write transaction and after it, some of those before."""
-    lock = ("before BEGIN IMMEDIATE", "before SELECT pg_adv")
-    first = max(n for n, name in enumerate(steps, 1) if name.startswith(lock))
-    return [*range(1, first, max(1, first // before)), *range(first, len(steps) + 1)]
-
-
 # --- sync ----------------------------------------------------------------------------------------------------------
 
 HUNDREDS = 300
@@ -119,7 +112,9 @@ def upstreams(settings: Settings, cran: FakeCran, tmp_path: Path) -> tuple[Setti
     """Settings of two new installations over a stocked upstream: the one that is killed, and one that never is."""
     stock(cran)
     killed = with_upstream(settings, cran)
-    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran})
+    never = Settings.model_validate(
+        {"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran, "pypi": killed.pypi}
+    )
     for each in (killed, never):
         with opened(each) as app:
             ensure_defaults(app)
@@ -208,7 +203,8 @@ def shelf(app: App, tmp_path: Path) -> Shelf:
 
 def never_killed(shelf: Shelf, tmp_path: Path) -> State:
     """The state of an installation to which the same was added without a kill."""
-    settings = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": shelf.settings.cran})
+    shown = {"cran": shelf.settings.cran, "pypi": shelf.settings.pypi}
+    settings = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, **shown})
     with opened(settings) as app:
         ensure_defaults(app)
         create_source(app, "internal", type_=SourceType.LOCAL)

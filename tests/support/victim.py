@@ -98,6 +98,13 @@ class Victims:
         return met
 
 
+def moments(steps: list[str], *, before: int = 4) -> list[int]:
+    """Numbers of steps to be killed at: all of the last write transaction and after it, some of those before."""
+    lock = ("before BEGIN IMMEDIATE", "before SELECT pg_adv")
+    first = max(n for n, name in enumerate(steps, 1) if name.startswith(lock))
+    return [*range(1, first, max(1, first // before)), *range(first, len(steps) + 1)]
+
+
 # --- in the process that forks -------------------------------------------------------------------------------------
 
 
@@ -214,10 +221,10 @@ def _listen(steps: _Steps) -> None:
     event.listen(Pool, "checkin", lambda *_: steps.step("given back"))
 
 
-def _sync(app: Any) -> None:
+def _sync(app: Any, *, source: str = "cran") -> None:
     from tests.support.server import sync
 
-    sync(app)
+    sync(app, source)
 
 
 def _add(app: Any, *, files: list[tuple[str, str]], replace: bool) -> None:
@@ -239,6 +246,38 @@ def _fetch(app: Any, *, package: str) -> None:
         await flight.result()
 
     asyncio.run(read())
+
+
+def _read(app: Any, *, project: str) -> None:
+    from entrepot.core.model import PackageName
+    from entrepot.db import sources
+    from entrepot.sources import projects
+
+    with app.db.read() as connection:
+        source = sources.get(connection, "pypi")
+    asyncio.run(projects.read(app, source, PackageName(project)).result())
+
+
+def _ask(app: Any, *, tail: str) -> None:
+    """What the server does with a request to repository `pypi`, but for the bytes on the wire."""
+    from entrepot.core.answers import Ask, Document, SendFile
+    from entrepot.operations import serving
+
+    def answer() -> Any:
+        opened = serving.open_view(app, "pypi", "latest")
+        return serving.answer(opened, Ask(tail.rstrip("/"), is_folder=tail.endswith("/")))
+
+    async def read(listed: Any) -> None:
+        flight = serving.fetch(app, listed)
+        async for _ in flight.chunks():
+            pass
+        await flight.result()
+
+    match serving.patiently(answer):
+        case Document(render=render):
+            render()
+        case SendFile(listed=listed):
+            asyncio.run(read(listed))
 
 
 def _describe(app: Any, *, batch: int) -> None:
@@ -282,6 +321,8 @@ DO: dict[str, Callable[..., None]] = {
     "sync": _sync,
     "add": _add,
     "fetch": _fetch,
+    "read": _read,
+    "ask": _ask,
     "describe": _describe,
     "serve": _serve,
 }

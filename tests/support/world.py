@@ -1,4 +1,4 @@
-"""The installation that faults meet: a mirror with a history, a day's news upstream, one file in the store."""
+"""The installations that faults meet: a mirror with a history, a day's news upstream, one file in the store."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ from entrepot.documents import Documents
 from entrepot.fetch import Fetch
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
+from tests.support import pages
 from tests.support.archives import make_source_package
 from tests.support.checks import Answers, answers, check_store
+from tests.support.distributions import wheel
 from tests.support.fake_cran import CONTRIB, FakeCran
+from tests.support.fake_pypi import FakePypi, Upload
 from tests.support.server import Clock, Live, eventually, running
 
 KEPT, SMALL, BIG = "p00_1.1.tar.gz", "p01_1.1.tar.gz", "big_1.0.tar.gz"
@@ -124,15 +127,93 @@ def opened(
     It remembers no index, neither in memory nor on disk: each one is rendered from what the database has.
     """
     upstream = settings.cran.model_copy(update={"upstream": cran.url.replace("//", f"//{login}")})
-    app = open_app(settings.model_copy(update={"cran": upstream}), clock)
+    with _hasty(settings.model_copy(update={"cran": upstream}), clock, patience) as app, running(app) as live:
+        yield World(app, live, cran, clock)
+
+
+@contextmanager
+def _hasty(settings: Settings, clock: Clock, patience: float) -> Iterator[App]:
+    app = open_app(settings, clock)
     fetch = Fetch(timeout_connect=1, timeout_read=patience, retries=0, deadline=20)
     with TemporaryDirectory() as gone:
         forgetful = Documents(Path(gone) / "indexes", version="0", memory_limit=0)
     try:
         ensure_defaults(app)
-        hasty = replace(app, fetch=fetch, documents=forgetful)
-        with running(hasty) as live:
-            yield World(hasty, live, cran, clock)
+        yield replace(app, fetch=fetch, documents=forgetful)
     finally:
         fetch.close()
         app.close()
+
+
+# --- the same for an index of Python packages ----------------------------------------------------------------------
+
+UPLOADED = datetime(2024, 2, 10, 9, tzinfo=UTC)
+KNOWN, NEXT = "known", "next"
+"""A project that was asked for, one that nobody asked for yet."""
+
+
+def stock_pypi(pypi: FakePypi) -> None:
+    """Two projects, each with a small wheel, one that upstream has no metadata of, and a large one; 60 more names."""
+    for project in (KNOWN, NEXT):
+        pypi.add(*wheel(project, "1.0"), uploaded=UPLOADED)
+        pypi.add(*wheel(project, "1.1"), uploaded=UPLOADED.replace(day=20), has_metadata=False)
+        pypi.add(*_large_wheel(project), uploaded=UPLOADED.replace(day=28))
+    pypi.add_empty(*(f"p{n:02}" for n in range(60)))
+
+
+def _large_wheel(project: str) -> tuple[str, bytes]:
+    return wheel(project, "2.0", extra_files={"x/noise": random.Random(project).randbytes(400_000)})
+
+
+PythonAnswers = dict[str, tuple[int, bytes]]
+
+
+@dataclass
+class PythonWorld:
+    """A live mirror of an index, and its upstream."""
+
+    app: App
+    live: Live
+    pypi: FakePypi
+    clock: Clock
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """(status, body); status 0 if the connection broke before the end. No cache may keep a failure."""
+        try:
+            answer = self.live.get(path, accept=pages.JSON)
+        except urllib3.exceptions.ProtocolError:
+            return 0, b""
+        assert answer.status < 500 or answer.headers["Cache-Control"] == "no-store"
+        return answer.status, answer.data
+
+    def page(self, project: str, snapshot: str = "latest") -> tuple[int, bytes]:
+        return self.get(f"/pypi/{snapshot}/simple/{project}/")
+
+    def fetched(self, upload: Upload, suffix: str = "") -> tuple[int, bytes]:
+        """A file, or what lies beside it."""
+        return self.get(f"/pypi/latest/packages/{upload.project}/{upload.name}{suffix}")
+
+    def sync(self) -> dict[str, Any]:
+        """Ask for a sync of the list of names; the job when it is over."""
+        job = self.live.api("POST", "/sources/pypi/sync", {})[1]["id"]
+        found: dict[str, Any] = eventually(
+            lambda: self.live.api("GET", f"/jobs/{job}")[1], lambda found: found["state"] not in ("queued", "running")
+        )
+        return found
+
+    def answers(self) -> PythonAnswers:
+        """What is served now of what is known; of failures the status alone."""
+        first, kept = "/pypi/latest/packages/known/known-1.0-py3-none-any.whl", "/pypi/2024-02-10/simple/known/"
+        paths = ["/pypi/latest/simple/", "/pypi/latest/simple/known/", kept, "/pypi/2024-02-29/simple/known/"]
+        found = {path: self.get(path) for path in [*paths, first, f"{first}.metadata"]}
+        return {path: (status, body if status < 500 else b"") for path, (status, body) in found.items()}
+
+
+@contextmanager
+def opened_python(
+    settings: Settings, pypi: FakePypi, clock: Clock, *, patience: float = 0.5, login: str = ""
+) -> Iterator[PythonWorld]:
+    """A world of an index, as `opened`; nothing was asked for yet."""
+    upstream = settings.pypi.model_copy(update={"upstream": pypi.upstream.replace("//", f"//{login}")})
+    with _hasty(settings.model_copy(update={"pypi": upstream}), clock, patience) as app, running(app) as live:
+        yield PythonWorld(app, live, pypi, clock)
