@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -143,6 +143,23 @@ def test_packages_of_our_own_are_not_asked_for(team: App, pypi: FakePypi) -> Non
     """Upstream never hears of a name that an earlier source has."""
     assert record(team, "shared").summary.source == "internal"
     assert pypi.count(pypi.page("shared")) == 0
+
+
+def test_an_index_before_packages_of_our_own(team: App, pypi: FakePypi) -> None:
+    """The first source that has a name wins in lists too, also where it was never asked for that project."""
+    sync(team, "pypi")
+    repositories.reorder(team, "team", ["pypi", "internal"], actor="test")
+    assert rows(team, name="shared") == ([("shared", None, None, "pypi")], 1)
+    assert rows(team, name="mm") == ([("mm", "0.1", "What mm does", "internal")], 1)
+    assert record(team, "shared").summary.source == "pypi"
+    assert rows(team, name="shared")[0][0][1:] == ("1.0", "What shared does", "pypi")
+    assert rows(team)[1] == 55
+
+
+def test_the_first_day(team: App) -> None:
+    """Any day that an index can be asked for can be used, whenever it was read; nobody knows what changed on which."""
+    assert browsing.first_day(team, "pypi") == date(2000, 1, 1)
+    assert browsing.transaction_dates(team, "pypi") == []
 
 
 def test_metadata_that_can_not_be_had(team: App, pypi: FakePypi) -> None:

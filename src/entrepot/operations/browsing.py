@@ -182,10 +182,12 @@ def transaction_dates(app: App, repo: str) -> list[tuple[date, TransactionId]]:
 
 def first_day(app: App, repo: str) -> date:
     """The first day that a repository can be used as of. Raises NotFound if there is none yet."""
-    dates = transaction_dates(app, repo)
-    if not dates:
+    with app.db.read() as connection:
+        subscriptions = db_repositories.all_subscriptions(connection, db_repositories.get(connection, repo).id)
+        days = servable_days(subscriptions, DatabaseHistory(connection, subscriptions), today=app.today())
+    if days is None:
         raise NotFound(f"repository {repo!r} has no day yet that can be used", hint="use 'latest' or a transaction id")
-    return dates[0][0]
+    return days[0]
 
 
 def _infos(

@@ -159,10 +159,26 @@ def _summaries(app: App, opened: Opened, names: Sequence[PackageName]) -> list[P
     rows: dict[PackageName, list[Listed]] = {name: [] for name in names}
     for row in opened.view.current_of(names) if names else ():
         rows[row.file.package].append(row)
+    for name in _hidden(app, opened, rows):
+        rows[name] = []
     found = {name: opened.dialect.releases(files) for name, files in rows.items()}
     latest = {name: releases.latest for name, releases in found.items() if releases is not None}
     texts = dict(zip(latest, _at_hand(app, opened, list(latest.values())), strict=True))
     return [_summary(opened, name, latest.get(name), texts.get(name)) for name in names]
+
+
+def _hidden(app: App, opened: Opened, rows: Mapping[PackageName, Sequence[Listed]]) -> set[PackageName]:
+    """The names that a source which is read by the project has, unread, before the one that their rows are of."""
+    hidden: set[PackageName] = set()
+    for number, cut in enumerate(opened.cuts):
+        if opened.sources[cut.source_id].is_read_by_project:
+            later = {other.source_id for other in opened.cuts[number + 1 :]}
+            names = [name for name, files in rows.items() if files and files[0].file.source_id in later]
+            with app.db.read() as connection:
+                state = db_projects.names_state(connection, cut) if names else None
+                if state is not None:
+                    hidden |= db_projects.names_among(connection, cut.source_id, state[0], names)
+    return hidden
 
 
 def _summary(opened: Opened, name: PackageName, release: Release | None, text: str | None) -> PackageSummary:
