@@ -271,14 +271,18 @@ def _lacks_metadata(page: ProjectPage) -> bool:
 
 def _message(page: ProjectPage, changes: PageChanges, *, is_first: bool) -> str:
     if is_first:
-        return f"read {page.about.name}: {len(changes.begins)} files"
+        return f"read {page.about.name}: {_files(len(changes.begins))}"
     replaced = {begin.found.name for begin in changes.begins if begin.replaces is not None}
     counts = {
         "added": len(changes.begins) - len(replaced),
         "changed": len(replaced),
         "removed": sum(file.name not in replaced for file in changes.ends),
     }
-    return f"read {page.about.name}: " + ", ".join(f"{n} files {what}" for what, n in counts.items() if n)
+    return f"read {page.about.name}: " + ", ".join(f"{_files(n)} {what}" for what, n in counts.items() if n)
+
+
+def _files(number: int) -> str:
+    return "1 file" if number == 1 else f"{number} files"
 
 
 def topic(source_id: int, package: PackageName) -> str:
