@@ -169,7 +169,7 @@ def _record(
         if state is not None:
             _move(connection, source, package, page)
         db_projects.save(connection, source.id, package, _new_state(page, fetched, began, state))
-        if app.settings.pypi.metadata_rate and _lacks_metadata(page):
+        if _lacks_metadata(page) and _can_read_metadata(app, source, began):
             db_jobs.request(
                 connection, kind=METADATA_JOB, source_id=source.id, payload={}, actor=ACTOR, now=app.clock()
             )
@@ -263,6 +263,15 @@ def _move(connection: Connection, source: Source, package: PackageName, page: Pr
     known = db_projects.origins_of(connection, list(ids.values()))
     urls = ((ids[file.name], file.url) for file in page.files if file.name in ids)
     db_projects.move_origins(connection, [(id_, url) for id_, url in urls if known.get(id_) != url])
+
+
+def _can_read_metadata(app: App, source: Source, now: float) -> bool:
+    return bool(app.settings.pypi.metadata_rate) and app.waits.until(no_parts(source), now) is None
+
+
+def no_parts(source: Source) -> tuple[str, int]:
+    """Key of `App.waits`: upstream gives files as a whole only, so no metadata can be read out of them."""
+    return "no parts", source.id
 
 
 def _lacks_metadata(page: ProjectPage) -> bool:

@@ -15,7 +15,7 @@ from entrepot.db import projects as db_projects
 from entrepot.db import transactions as db_transactions
 from entrepot.db.projects import WithoutMetadata
 from entrepot.sources.describe import Described
-from entrepot.sources.projects import topic, with_login
+from entrepot.sources.projects import no_parts, topic, with_login
 from entrepot.sources.pypifiles import read_metadata
 from entrepot.sources.readers import THREADS, Before, Came, Readers
 from entrepot.storage import Key
@@ -24,6 +24,8 @@ BATCH = 200
 WRITE_EVERY = 10.0
 """Seconds after which what was read is told, also if it is no whole batch: each time the indexes of these projects are
 made anew."""
+LACKS_PARTS = 86_400.0
+"""Seconds after which an upstream that gives files as a whole only may be asked for parts again."""
 GIVE_UP_AFTER = 10
 MOST_FAULTS = 1000
 NONE = ""
@@ -103,6 +105,7 @@ class _Run:
     def _fault(self, wheel: WithoutMetadata, error: EntrepotError) -> None:
         if isinstance(error, UpstreamLacksParts):
             self.write()
+            self._app.waits.put(no_parts(self._source), self._app.clock().timestamp() + LACKS_PARTS)
             raise error
         if isinstance(error, UpstreamUnavailable):
             self._silent += 1
