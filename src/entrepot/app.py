@@ -45,8 +45,8 @@ class App:
 
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
-    last, `just_read` the projects that were read for the first time. `listings` are of whole snapshots, each in an order that
-    was asked for; `clock` tells the time in UTC.
+    last, `just_read` the projects that were read for the first time. `listings` are of whole snapshots, each in an
+    order that was asked for; `clock` tells the time in UTC.
     """
 
     settings: Settings

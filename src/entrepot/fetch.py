@@ -23,7 +23,6 @@ from entrepot.core.errors import (
     UpstreamInvalid,
     UpstreamLacksFile,
     UpstreamLacksParts,
-    UpstreamUnavailable,
 )
 from entrepot.core.urls import shown
 from entrepot.heads import Head

@@ -112,7 +112,8 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class LargeDocument:
-    """A list of all names, too large to be held in memory; `pieces` are its bytes in order. The rest as in `Document`."""
+    """A list of all names, too large to be held in memory; `pieces` are its bytes in order. The rest as in
+    `Document`."""
 
     key: str
     media_type: str
