@@ -110,8 +110,8 @@ class DatabaseView:
     """`core.answers.View` over the catalogue.
 
     `expires` is when an answer has to be made anew because upstream may tell something else by then: in seconds since
-    1970; None if nothing that was looked at is read by the project, or only as of a past time. `topics` are the projects
-    of such sources that were looked at (`Database.is_fresh`).
+    1970; None if nothing that was looked at is read by the project, or only as of a past time. `topics` are the
+    projects of such sources that were looked at (`Database.is_fresh`).
     """
 
     def __init__(self, app: App, cuts: Sequence[Cut], sources: Mapping[int, Source]) -> None:
