@@ -32,6 +32,8 @@ CACHED = 2000
 LENGTHS = (2, 5, 10, 20, 40, 80, 120, 200, 300, 500)
 """Files in the pages of those: as many as popular projects have."""
 SIMPLE = "/pypi/latest/simple/"
+_SETTLED = 6.0
+"""Seconds after a start until the server has loaded its API and pages as well."""
 
 
 def prepare(bench: Bench) -> Installation:
@@ -49,6 +51,8 @@ def prepare(bench: Bench) -> Installation:
     )
     installation = bench.rig.installation("pypi", "/__ping__")
     installation.run("sync", "--type=pypi", "--quiet")
+    installation.serve()
+    time.sleep(_SETTLED)  # what the server loads after its start would slow its first answers
     return installation
 
 
