@@ -14,10 +14,12 @@ import urllib3
 
 from entrepot.core.jobs import no_log, no_report
 from entrepot.db import sources as db_sources
+from entrepot.settings import Settings
 from entrepot.sources import wheelmetadata
 from tests.support.distributions import sdist, wheel
 from tests.support.fake_pypi import FakePypi, Form, Upload
-from tests.support.pages import HTML, ask, download, files, links, path_of
+from tests.support.pages import HTML, JSON, ask, download, files, links, path_of
+from tests.support.process import Served
 from tests.support.server import Clock, Live, eventually
 from tests.support.world import check_store_soon
 
@@ -240,6 +242,23 @@ def test_metadata_that_upstream_does_not_offer(
     assert download(live, "demo", f"{sdist_file.name}.metadata").status == 404
     assert first["id"] > 0
     check_store_soon(live.app)
+
+
+def test_a_server_reads_metadata_by_itself(settings: Settings, pypi: FakePypi) -> None:
+    """The real program: some seconds after the first page the metadata that upstream doesn't offer is told."""
+    upload = pypi.add(*wheel("demo", "1.0", extra_files=NOISE), uploaded=SPRING, has_metadata=False)
+    upstream = settings.pypi.model_copy(update={"upstream": pypi.upstream})
+    with Served(settings.model_copy(update={"pypi": upstream})) as server:
+        url = f"{server.address}/pypi/latest/simple/demo/"
+
+        def told() -> object:
+            answer = urllib3.request("GET", url, headers={"Accept": JSON}, retries=False)
+            return answer.json()["files"][0].get("core-metadata")
+
+        assert eventually(told, bool, seconds=40) == {"sha256": upload.metadata_hash}
+        document = urllib3.request("GET", f"{url}../../packages/demo/{upload.name}.metadata", retries=False)
+        assert (document.status, document.data) == (200, upload.metadata)
+    assert pypi.sent[upload.path] < len(upload.data) / 4
 
 
 def test_metadata_of_a_wheel_that_was_fetched(live: Live, pypi: FakePypi, clock: Clock, wheel_file: Upload) -> None:

@@ -71,6 +71,15 @@ def test_a_name_of_our_own_at_a_date(live: Live, pypi: FakePypi, clock: Clock) -
     assert asked_for(pypi, "demo") == []
 
 
+def test_a_day_before_our_own_package(live: Live, pypi: FakePypi, clock: Clock) -> None:
+    """It is as it was then: the public one's, of that name too, which no later upload of ours changes."""
+    clock.wait(days=2)
+    assert list(files(live, "demo", "2023-05-01", repo="team")) == ["demo-99.0-py3-none-any.whl"]
+    before = ask(live, "demo", "2023-05-01", repo="team").data
+    assert live.upload("internal", wheel("demo", "2.0"))[0] in (200, 201)
+    assert ask(live, "demo", "2023-05-01", repo="team").data == before
+
+
 def test_an_upstream_that_is_down_does_not_matter(live: Live, pypi: FakePypi) -> None:
     """Our own packages are served all the same; those of upstream that are not known are 503, not 404."""
     with pypi.closed():
