@@ -179,7 +179,7 @@ def test_today_and_the_days_before_the_first_are_refused_with_the_range() -> Non
 
 
 def test_an_index_read_by_the_project_is_cut_at_times() -> None:
-    """Any day since 2000 can be used as soon as it is over, and a transaction is the second in which it was recorded."""
+    """Any day since 2000 can be used once it is over, and a transaction is the second in which it was recorded."""
     world = World()
     world.subscribe([2, 4])
     world.wait(1)

