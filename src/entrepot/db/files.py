@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from entrepot.core.model import FOREVER, File, FileStatus, TransactionId
 from entrepot.db import bulk
@@ -22,7 +22,7 @@ def next_id(connection: Connection) -> int:
 
 
 def add(connection: Connection, rows: Sequence[File]) -> None:
-    _insert(connection, files, FILE_COLUMNS, rows)
+    bulk.insert(connection, files, [column.name for column in FILE_COLUMNS], rows)
 
 
 def show(
@@ -37,18 +37,7 @@ def show(
     if begins is not None:
         names.append("begins")
         values = [(*row, time) for row, time in zip(values, begins, strict=True)]
-    _insert(connection, visibility, [visibility.c[name] for name in names], values)
-
-
-def _insert(
-    connection: Connection, table: Table, columns: Sequence[Column[Any]], rows: Sequence[tuple[Any, ...]]
-) -> None:
-    """Numbers and strings as they are, by the driver: SQLAlchemy would take longer for each than the insert itself."""
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    names, marks = ", ".join(column.name for column in columns), ", ".join([mark] * len(columns))
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
-    for start in range(0, len(rows), 5000):
-        connection.exec_driver_sql(statement, rows[start : start + 5000])
+    bulk.insert(connection, visibility, names, values)
 
 
 def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]], *, time: int | None = None) -> None:

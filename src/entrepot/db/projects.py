@@ -170,11 +170,9 @@ def change_names(
 ) -> None:
     """The list of names from transaction `at` on."""
     connection.execute(insert(name_lists).values(source_id=source_id, since=at, total=total))
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
-    statement = f"INSERT INTO names (source_id, package, since, until) VALUES ({mark}, {mark}, {mark}, {mark})"
     names_left = iter(added)
     while rows := [(source_id, name, at, FOREVER) for name in islice(names_left, PAGE)]:
-        connection.exec_driver_sql(statement, rows)
+        bulk.insert(connection, names, ["source_id", "package", "since", "until"], rows)
     gone = (
         update(names)
         .where(names.c.source_id == source_id, names.c.package == bindparam("name"), names.c.until == FOREVER)
@@ -197,9 +195,8 @@ def origins_of(connection: Connection, file_ids: Collection[int]) -> dict[int, s
 
 def add_origins(connection: Connection, rows: Sequence[tuple[int, str]]) -> None:
     """Where upstream has each (file id, URL)."""
-    mark = "?" if connection.dialect.paramstyle == "qmark" else "%s"
     if rows:
-        connection.exec_driver_sql(f"INSERT INTO origins (file_id, url) VALUES ({mark}, {mark})", list(rows))
+        bulk.insert(connection, origins, ["file_id", "url"], rows)
 
 
 def move_origins(connection: Connection, rows: Iterable[tuple[int, str]]) -> None:

@@ -134,7 +134,6 @@ files = Table(
     Column("published", BigInteger, comment="seconds since 1970, UTC"),
     Column("fields", Text, comment="index entry in the ecosystem's text form; NULL until the metadata was read"),
     Index("ix_files_package", "source_id", "package"),
-    Index("ix_files_sha256", "sha256"),
 )
 
 visibility = Table(

@@ -28,6 +28,7 @@ from entrepot.ecosystems.python.facts import (
 )
 from entrepot.ecosystems.python.htmlpage import read_html, read_html_names
 from entrepot.ecosystems.python.names import is_file_name, is_name, is_of_project, normalize, parse_file_name
+from entrepot.ecosystems.python.usual import UsualEntries
 
 STATUSES = ("active", "archived", "quarantined", "deprecated")
 MOST_FAULTS = 100
@@ -115,9 +116,10 @@ def _check_version(version: object) -> None:
 
 def _read_files(entries: list[Any], reading: _Reading) -> list[FoundFile]:
     files: dict[str, FoundFile] = {}
+    usual = UsualEntries(reading.project)
     for number, entry in enumerate(entries, 1):
         try:
-            found = _read_file(as_dict(entry), reading)
+            found = usual.read(entry) or _read_file(as_dict(entry), reading)
             if files.setdefault(found.name, found) is not found:
                 raise ValueError("listed before")
         except ValueError as fault:

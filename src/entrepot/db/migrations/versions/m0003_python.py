@@ -11,6 +11,8 @@ depends_on = None
 
 def upgrade() -> None:
     serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    # Nothing looks for files by their hash, and its random order made each write touch hundreds of pages.
+    op.drop_index("ix_files_sha256", table_name="files")
     op.add_column(
         "visibility",
         sa.Column(
