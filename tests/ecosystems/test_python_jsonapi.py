@@ -23,7 +23,7 @@ from entrepot.ecosystems.python.jsonapi import (
 from entrepot.ecosystems.python.simple import ProjectView, Shown
 from tests.ecosystems.views import python_listed
 
-BASE = "https://packages.example.org/team/latest/"
+BASE = "https://packages.example.org/packages/team/latest/"
 METADATA = b"""\
 Metadata-Version: 2.4
 Name: Demo
@@ -123,7 +123,7 @@ FILE_JSON = {
     "size": 1000,
     "upload_time": "2024-01-31T12:00:02",
     "upload_time_iso_8601": "2024-01-31T12:00:02.5Z",
-    "url": BASE + "packages/demo/demo-1.0%2Bx-py3-none-any.whl",
+    "url": BASE + "demo/demo-1.0%2Bx-py3-none-any.whl",
     "yanked": True,
     "yanked_reason": "why",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -340,3 +341,12 @@ def test_a_damaged_wheel_does_not_stop_the_rest(live: Live, pypi: FakePypi, cloc
     asked = pypi.count(broken.path)
     read_metadata(live)
     assert pypi.count(broken.path) == asked
+
+
+def test_a_file_below_the_servers_own_folder(live: Live, pypi: FakePypi, wheel_file: Upload) -> None:
+    """`/packages/REPOSITORY/SNAPSHOT/PROJECT/FILE`, as the JSON API names it, is the same file."""
+    told = json.loads(live.get("/pypi/latest/pypi/demo/json").data)
+    (url,) = {each["url"] for each in told["urls"] if each["filename"] == wheel_file.name}
+    assert url == f"{live.address}/packages/pypi/latest/demo/{wheel_file.name}"
+    assert live.get(url.removeprefix(live.address)).data == wheel_file.data
+    assert live.get(f"/packages/pypi/latest/{wheel_file.name}").status == 404

@@ -13,15 +13,15 @@ from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sh
 class Ask:
     """A request below `/{repository}/{snapshot}/`: the decoded tail of the path and the facts that matter.
 
-    `tail` has no slash at its end; `is_folder` says whether the path had one. `base` is the URL of the snapshot's root,
-    with a slash at its end, as the client knows the server.
+    `tail` has no slash at its end; `is_folder` says whether the path had one. `files_at` is the URL, as the client
+    knows the server, below which each file of the snapshot is at `PROJECT/FILE` too.
     """
 
     tail: str
     accept: str = ""
     user_agent: str = ""
     is_folder: bool = False
-    base: str = ""
+    files_at: str = ""
 
 
 class About(NamedTuple):
@@ -101,8 +101,8 @@ class Document:
 
     `key` names it within the view (and so in the cache), or, if `is_own_key`, names all that it shows by itself;
     `compress` says whether compressed twins are worth keeping (not for bodies that are compressed already); `varies`
-    whether the client's Accept chose it; `has_base` whether it shows `Ask.base`. `serial` counts the changes to what it
-    shows, for clients that mirror.
+    whether the client's Accept chose it; `has_url` whether it shows `Ask.files_at`. `serial` counts the changes to
+    what it shows, for clients that mirror.
     """
 
     key: str
@@ -111,7 +111,7 @@ class Document:
     compress: bool = False
     is_own_key: bool = False
     varies: bool = False
-    has_base: bool = False
+    has_url: bool = False
     serial: int | None = None
 
 

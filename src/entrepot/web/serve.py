@@ -58,6 +58,9 @@ LATEST_INDEX = "public, max-age=60"
 LATEST_FILE = "public, max-age=3600"
 FRONT_SERVERS_FILES = "/__files__/"
 """Where a front server that sends files itself finds the store's folder (`[server] send_files`)."""
+FILES = "packages"
+"""Files of Python projects are below this folder of a snapshot and, as `/packages/REPOSITORY/SNAPSHOT/...`, below that
+of the server: bandersnatch takes files from nowhere else."""
 ROUNDS = 8
 """How many things one request may have to wait for, one after the other: a project's page at each of several upstreams,
 a document of metadata."""
@@ -153,15 +156,16 @@ class Serve:
         """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
         opened = serving.open_view(self._app, place.repo, place.snapshot or "latest")
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
+        ask = Ask(place.tail, accept, agent, place.is_folder, self._files_at(place, request))
         try:
-            answer = serving.answer(opened, Ask(place.tail, accept, agent, place.is_folder, self._base(place, request)))
+            answer = serving.answer(opened, ask)
         except FileNotListed as error:
             return opened, error, None
         return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
 
-    def _base(self, place: _Place, request: Request) -> str:
+    def _files_at(self, place: _Place, request: Request) -> str:
         server = self._app.settings.server.address or f"{request.scheme}://{request.headers.get('host', '')}"
-        return quote(f"{server}/{place.repo}/{place.snapshot}/", safe="/:[]@")
+        return quote(f"{server}/{FILES}/{place.repo}/{place.snapshot}/", safe="/:[]@")
 
     def _look(self, file: File) -> _Stored | None:
         size = serving.stored_size(self._app, file)
@@ -188,7 +192,7 @@ class Serve:
             headers.append((b"vary", b"accept"))
         if document.serial is not None:
             headers.append((b"x-pypi-last-serial", str(document.serial).encode()))
-        if isinstance(document, LargeDocument) or not document.has_base:
+        if isinstance(document, LargeDocument) or not document.has_url:
             self._keep_document(opened, document, found, headers, reply.request)
         liked = encodings(reply.request.headers.get("accept-encoding", ""))
         encoding = next((it for it in liked if it in found.encodings), "")
@@ -324,6 +328,8 @@ def _split(path: str) -> _Place:
         parts.pop()
     if not parts or any(part in ("", ".", "..") or _ODD.search(part) for part in parts):
         raise FileNotListed("there is nothing at this path")
+    if parts[0] == FILES and len(parts) == 5:
+        return _Place(parts[1], parts[2], "/".join([FILES, *parts[3:]]), is_folder)
     return _Place(parts[0], parts[1] if len(parts) > 1 else None, "/".join(parts[2:]), is_folder)
 
 

@@ -87,17 +87,19 @@ def described_by(files: Sequence[Shown]) -> Shown | None:
     return next((shown for shown in offered if shown.file.name.endswith(".whl")), next(iter(offered), None))
 
 
-def render_project(view: ProjectView, known: Releases, latest: str, metadata: bytes | None, base: str) -> bytes:
-    """`/pypi/{project}/json`: about the latest version, with the files of all. Links begin with `base`, as clients of
-    this API don't resolve relative ones."""
-    folder = f"{base}packages/{view.project}/"
+def render_project(view: ProjectView, known: Releases, latest: str, metadata: bytes | None, files_at: str) -> bytes:
+    """`/pypi/{project}/json`: about the latest version, with the files of all. Links begin with `files_at`, as
+    clients of this API don't resolve relative ones."""
+    folder = f"{files_at}{view.project}/"
     told = {version: [_file(shown, folder) for shown in files] for version, files in known.items()}
     return _render(view, latest, known[latest], metadata, {"releases": told, "urls": told[latest]})
 
 
-def render_version(view: ProjectView, version: str, files: Sequence[Shown], metadata: bytes | None, base: str) -> bytes:
+def render_version(
+    view: ProjectView, version: str, files: Sequence[Shown], metadata: bytes | None, files_at: str
+) -> bytes:
     """`/pypi/{project}/{version}/json`: about one version, with its files."""
-    folder = f"{base}packages/{view.project}/"
+    folder = f"{files_at}{view.project}/"
     return _render(view, version, files, metadata, {"urls": [_file(shown, folder) for shown in files]})
 
 

@@ -195,11 +195,9 @@ def _json(ask: Ask, view: View, project: PackageName, version: str | None, told:
 
     def render() -> Index:
         if version is None:
-            return Index(jsonapi.render_project(shown, known, wanted, metadata, ask.base))
-        return Index(jsonapi.render_version(shown, wanted, files, metadata, ask.base))
+            return Index(jsonapi.render_project(shown, known, wanted, metadata, ask.files_at))
+        return Index(jsonapi.render_version(shown, wanted, files, metadata, ask.files_at))
 
     last = max((each.file.id for each in shown.files), default=0)
-    key = _key("jsonapi", shown, last, wanted if version is not None else None, ask.base)
-    return Document(
-        key, "application/json", render, compress=True, is_own_key=True, has_base=True, serial=view.serial()
-    )
+    key = _key("jsonapi", shown, last, wanted if version is not None else None, ask.files_at)
+    return Document(key, "application/json", render, compress=True, is_own_key=True, has_url=True, serial=view.serial())
