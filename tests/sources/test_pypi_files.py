@@ -202,7 +202,7 @@ def test_the_legacy_json(live: Live, pypi: FakePypi, wheel_file: Upload, sdist_f
         }
         assert told["urls"][0]["upload_time_iso_8601"].startswith("2023-04-01T12:00:00")
         urls = [urljoin(f"http://x/pypi/latest/pypi/{path}", file["url"]) for file in told["urls"]]
-        assert [urlsplit(url).path.startswith("/pypi/latest/packages/demo/") for url in urls] == [True, True]
+        assert [urlsplit(url).path.startswith("/packages/pypi/latest/demo/") for url in urls] == [True, True]
         assert (told["info"]["name"], told["info"]["version"]) == ("demo", "1.0")
     assert live.get("/pypi/latest/pypi/demo/9.9/json").status == 404
 
