@@ -65,7 +65,7 @@ class Bench:
         cran = self.rig.installation("cran")
         tell("the first sync")
         first_sync = cran.run("sync", "--quiet")
-        size = cran.database_size()
+        on_disk = cran.database_size()
         tell("a source of our own")
         files = []
         for name, size in SIZES.items():
@@ -75,7 +75,7 @@ class Bench:
         cran.run("create", "repo", "--name=bench")
         cran.run("subscribe", "--repo=bench", "--source=bench")
         cran.run("add", "--source=bench", f"--path={','.join(map(str, files))}")
-        return cran, first_sync, size
+        return cran, first_sync, on_disk
 
     @cached_property
     def python(self) -> Installation:
