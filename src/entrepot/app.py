@@ -11,7 +11,6 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from entrepot import __version__
-from entrepot.core.answers import About
 from entrepot.core.errors import InvalidSettings
 from entrepot.core.model import File
 from entrepot.db import migrate as db_migrate
@@ -37,13 +36,9 @@ def system_clock() -> datetime:
 
 
 class JustRead(NamedTuple):
-    """All files of a project as its first reading found them.
-
-    `version` is the catalogue's that their write made; 0 while they are not written, and have no ids.
-    """
+    """All files of a project as its first reading wrote them, at the version of the catalogue that this write made."""
 
     version: int
-    about: About
     files: list[File]
 
 
@@ -53,7 +48,7 @@ class App:
 
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
-    last, `just_read` the projects that were read for the first time, `being_read` those whose rows are being written.
+    last, `just_read` the projects that were read for the first time.
     `listings` are of whole snapshots, each in an order that was asked for; `clock` tells the time in UTC.
     """
 
@@ -68,7 +63,6 @@ class App:
     listings: Recent[list[Key]]
     snapshots: Recent[Any]
     just_read: Recent[JustRead]
-    being_read: dict[str, JustRead]
     clock: Clock
 
     def today(self) -> date:
@@ -119,7 +113,6 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             listings=Recent(4),
             snapshots=Recent(256),
             just_read=Recent(8),
-            being_read={},
             clock=clock,
         )
     except BaseException:

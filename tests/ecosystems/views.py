@@ -97,7 +97,7 @@ class FixedView:
     def in_brief(self, status: FileStatus) -> list[Brief]:
         return [each.file.brief for each in self.files if each.status is status]
 
-    def of_package(self, package: PackageName, *, is_early: bool = False) -> list[Listed]:  # noqa: ARG002
+    def of_package(self, package: PackageName) -> list[Listed]:
         return [each for each in self.files if each.file.package == package]
 
     def names(self) -> Iterator[PackageName]:

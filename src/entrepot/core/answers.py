@@ -41,14 +41,12 @@ class About(NamedTuple):
 class Unlearned(Exception):
     """What a view was asked for is not known yet and can be learnt: `learn()` starts that, or joins who does.
 
-    It returns a flight (`entrepot.flights`); when that has ended, the view can be asked again, or already when the
-    flight has something to give (`started`), if `is_early`.
+    It returns a flight (`entrepot.flights`); when that has ended, the view can be asked again.
     """
 
-    def __init__(self, learn: Callable[[], Any], *, is_early: bool = False) -> None:
+    def __init__(self, learn: Callable[[], Any]) -> None:
         super().__init__("not known yet")
         self.learn = learn
-        self.is_early = is_early
 
 
 class View(Protocol):
@@ -63,11 +61,8 @@ class View(Protocol):
     def in_brief(self, status: FileStatus) -> Sequence[Brief]:
         """All current files, or all archived ones, ordered by package name, oldest first."""
 
-    def of_package(self, package: PackageName, *, is_early: bool = False) -> list[Listed]:
-        """All visible files of one package, current and archived; empty if the view lacks the package.
-
-        `is_early`: rows that are not recorded yet will do, and have no ids; for an index, of which nobody asks more.
-        """
+    def of_package(self, package: PackageName) -> list[Listed]:
+        """All visible files of one package, current and archived; empty if the view lacks the package."""
 
     def names(self) -> Iterable[PackageName]:
         """The names of all packages, ordered, each once; there may be a million."""

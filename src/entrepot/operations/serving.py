@@ -43,7 +43,7 @@ from entrepot.ecosystems.python import pypi
 from entrepot.ecosystems.r import cran
 from entrepot.flights import Flight
 from entrepot.sources.kinds import KINDS
-from entrepot.sources.projects import SOON, topic
+from entrepot.sources.projects import topic
 from entrepot.storage import Key
 
 
@@ -120,7 +120,6 @@ class DatabaseView:
         self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
         self._won: dict[PackageName, tuple[Cut | None, list[Listed]]] = {}
-        self._early: dict[PackageName, About] = {}
         self.expires: float | None = None
         self.topics: set[str] = set()
 
@@ -139,10 +138,10 @@ class DatabaseView:
         rows_of = partial(db_listings.visible_of, packages=packages, status=FileStatus.CURRENT)
         return self._composed(rows_of, _name_of_listed)
 
-    def of_package(self, package: PackageName, *, is_early: bool = False) -> list[Listed]:
-        return self._winner(package, is_early=is_early)[1]
+    def of_package(self, package: PackageName) -> list[Listed]:
+        return self._winner(package)[1]
 
-    def _winner(self, package: PackageName, *, is_early: bool = False) -> tuple[Cut | None, list[Listed]]:
+    def _winner(self, package: PackageName) -> tuple[Cut | None, list[Listed]]:
         """The first source that has the package, at its cut, and all that it shows of it.
 
         A source that is read by the project is asked only for names that none before it has: its upstream never hears
@@ -150,26 +149,16 @@ class DatabaseView:
         """
         if package not in self._won:
             with self._app.db.read() as connection:
-                self._won[package] = self._look_up(connection, package, is_early=is_early)
+                self._won[package] = self._look_up(connection, package)
         return self._won[package]
 
-    def _look_up(
-        self, connection: Connection, package: PackageName, *, is_early: bool
-    ) -> tuple[Cut | None, list[Listed]]:
+    def _look_up(self, connection: Connection, package: PackageName) -> tuple[Cut | None, list[Listed]]:
         for cut in self._cuts:
             source = self._sources[cut.source_id]
             learn = KINDS[source.type].learn
             if learn is not None:
                 self.topics.add(topic(source.id, package))
-                just = self._app.being_read.get(topic(source.id, package)) if cut.upto == PRESENT else None
-                if is_early and just is not None:
-                    self._early[package] = just.about
-                    self.expires = self._app.clock().timestamp() + SOON
-                    return cut, [Listed(file, FileStatus.CURRENT) for file in just.files]
-                try:
-                    expires = learn(self._app, connection, source, cut, package)
-                except Unlearned as unlearned:
-                    raise Unlearned(unlearned.learn, is_early=is_early and cut.upto == PRESENT) from None
+                expires = learn(self._app, connection, source, cut, package)
                 if expires is not None:
                     self.expires = min(expires, self.expires or expires)
             rows = self._written(cut, package) or db_listings.visible_of(connection, cut, [package])
@@ -234,8 +223,6 @@ class DatabaseView:
             yield from (key[1] for key in listed)
 
     def about(self, package: PackageName) -> About | None:
-        if package in self._early:
-            return self._early[package]
         cut, _ = self._winner(package)
         if cut is None or cut.at is not None or not self._sources[cut.source_id].is_read_by_project:
             return None

@@ -7,7 +7,6 @@ project that is known is never waited for: it is answered as it is, and read aga
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,9 +39,6 @@ ABSENT = 60.0
 FAILED = 30.0
 """Seconds after a reading that failed until the next one behind a request."""
 METADATA_JOB = "read-metadata"
-HEAD_START = 0.01
-"""Seconds in which those who wait for a project's first page are answered before it is recorded: beside that work it
-would take twice as long."""
 SOON = 1.0
 """Seconds that an answer holds while the project is being read again."""
 
@@ -91,13 +87,14 @@ def read(app: App, source: Source, package: PackageName) -> Flight[None]:
 def _read(app: App, source: Source, package: PackageName, sink: Sink) -> None:
     began = int(app.clock().timestamp())
     try:
-        _ask(app, source, package, began, sink)
+        _ask(app, source, package, began)
     except EntrepotError:
         app.waits.put(_failed(source, package), began + FAILED)
         raise
+    sink.verified()
 
 
-def _ask(app: App, source: Source, package: PackageName, began: int, sink: Sink) -> None:
+def _ask(app: App, source: Source, package: PackageName, began: int) -> None:
     with app.db.read() as connection:
         state = db_projects.state(connection, source.id, package)
     fetched = _page(app, package, state)
@@ -109,24 +106,7 @@ def _ask(app: App, source: Source, package: PackageName, began: int, sink: Sink)
         app.waits.put(_absent(source, package), began + ABSENT)
     else:
         page = _parse(app, package, fetched) if fetched is not None else ProjectPage(About(package), ())
-        if state is None:
-            _give_early(app, source, package, page, began, sink)
-        try:
-            _record(app, source, package, page, fetched, began, state)
-        finally:
-            app.being_read.pop(topic(source.id, package), None)
-
-
-def _give_early(app: App, source: Source, package: PackageName, page: ProjectPage, began: int, sink: Sink) -> None:
-    """Let those who wait for the page of `latest` have it while it is being recorded, which takes longer than that.
-
-    What is as of a past time waits until it is recorded: it may not change any more.
-    """
-    changes = compare((), page.files, checked=None, now=began)
-    rows = [_file(-1 - n, source, package, begin) for n, begin in enumerate(changes.begins)]
-    app.being_read[topic(source.id, package)] = JustRead(0, page.about, rows)
-    sink.verified()
-    time.sleep(HEAD_START)
+        _record(app, source, package, page, fetched, began, state)
 
 
 def _page(app: App, package: PackageName, state: ProjectState | None) -> Fetched | None:
@@ -185,7 +165,7 @@ def _record(
         if changes:
             rows = _write(connection, source, package, page, changes, began, is_first=state is None)
             if state is None:
-                just = JustRead(catalogue_version(connection) + 1, page.about, rows)  # the version of this write
+                just = JustRead(catalogue_version(connection) + 1, rows)  # the version of this write
         if state is not None:
             _move(connection, source, package, page)
         db_projects.save(connection, source.id, package, _new_state(page, fetched, began, state))

@@ -125,7 +125,7 @@ class Serve:
                 await self._answer(place, request, reply)
             except Unlearned as unlearned:
                 flight: Flight[Any] = await _in_thread(unlearned.learn)
-                await (flight.started() if unlearned.is_early else flight.result())
+                await flight.result()
             else:
                 return
         raise UpstreamUnavailable("what upstream tells changes while it is read", hint="try again in a minute")

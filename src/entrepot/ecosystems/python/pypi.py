@@ -97,7 +97,7 @@ def _content_type(form: str) -> str:
 
 def _page(ask: Ask, view: View, project: PackageName, told: Callable[[File], bool]) -> Document:
     form = _form(ask)
-    shown = _shown(view, project, told, is_early=True)
+    shown = _shown(view, project, told)
     is_json = form == simple.JSON
     render = simple.render_project_json if is_json else simple.render_project_html
     return Document(
@@ -120,9 +120,9 @@ def _key(what: str, shown: ProjectView, *more: object) -> str:
     return "python:" + hashlib.blake2b(whole, digest_size=24).hexdigest()
 
 
-def _shown(view: View, project: PackageName, told: Callable[[File], bool], *, is_early: bool = False) -> ProjectView:
+def _shown(view: View, project: PackageName, told: Callable[[File], bool]) -> ProjectView:
     """The project as its page shows it."""
-    files = [listed.file for listed in _files(view, project, is_early=is_early)]
+    files = [listed.file for listed in _files(view, project)]
     files.sort(key=lambda file: (file.published_at or 0, file.name))
     entries = [unpack(file.fields) for file in files]
     unnamed = [file for file, entry in zip(files, entries, strict=True) if entry.core_metadata is None]
@@ -134,8 +134,8 @@ def _shown(view: View, project: PackageName, told: Callable[[File], bool], *, is
     return ProjectView(project, view.about(project) or About(project), shown)
 
 
-def _files(view: View, project: PackageName, *, is_early: bool = False) -> Sequence[Listed]:
-    files = view.of_package(project, is_early=is_early)
+def _files(view: View, project: PackageName) -> Sequence[Listed]:
+    files = view.of_package(project)
     if not files and view.about(project) is None:
         raise FileNotListed(f"this repository has no project {project!r} at this snapshot", package=project)
     return files
