@@ -36,9 +36,10 @@ from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import packages as r_packages
 from entrepot.operations import repositories, serving
 from entrepot.operations.packages import Upload, add_files, archive_package, remove_package
-from entrepot.operations.serving import DatabaseView, OpenView
+from entrepot.operations.serving import OpenView
 from entrepot.operations.setup import ensure_defaults
 from entrepot.operations.sources import create_source
+from entrepot.operations.view import DatabaseView, fetch
 from entrepot.settings import Settings
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
@@ -247,7 +248,7 @@ class World:
             return b"".join(self.app.storage.stream(serving.Key.blob(file.sha256)))  # type: ignore[arg-type]
 
         async def fetched() -> bytes:
-            flight = serving.fetch(self.app, row)
+            flight = fetch(self.app, row)
             data = b"".join([chunk async for chunk in flight.chunks()])
             await flight.result()
             return data

@@ -16,7 +16,7 @@ from entrepot.core.errors import SnapshotNotFound, UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r.packages import render
-from entrepot.operations import browsing, serving
+from entrepot.operations import browsing, serving, view
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.server import Clock, Live, eventually, sync
@@ -166,7 +166,7 @@ def test_a_size_that_is_learnt_changes_no_old_index(mirrored: App, stocked: Fake
     (listed,) = serving.open_view(mirrored, "cran", "latest").view.of_package(PackageName("beta"))
 
     async def fetched() -> None:
-        await serving.fetch(mirrored, listed).result()
+        await view.fetch(mirrored, listed).result()
 
     asyncio.run(fetched())
     assert listed_rows(mirrored) == before
@@ -264,7 +264,7 @@ def test_file_upstreams(mirrored: App, stocked: FakeCran, tmp_path: Path) -> Non
     (listed,) = opened.view.of_package(PackageName("beta"))
 
     async def fetched() -> bytes:
-        flight = serving.fetch(on_disk, listed)
+        flight = view.fetch(on_disk, listed)
         return b"".join([chunk async for chunk in flight.chunks()])
 
     assert asyncio.run(fetched()) == package("beta", "0.5")

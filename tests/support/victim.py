@@ -236,11 +236,11 @@ def _add(app: Any, *, files: list[tuple[str, str]], replace: bool) -> None:
 
 def _fetch(app: Any, *, package: str) -> None:
     from entrepot.core.model import PackageName
-    from entrepot.operations import serving
+    from entrepot.operations import serving, view
 
     async def read() -> None:
         (listed,) = serving.open_view(app, "cran", "latest").view.of_package(PackageName(package))
-        flight = serving.fetch(app, listed)
+        flight = view.fetch(app, listed)
         async for _ in flight.chunks():
             pass
         await flight.result()
@@ -261,14 +261,14 @@ def _read(app: Any, *, project: str) -> None:
 def _ask(app: Any, *, tail: str) -> None:
     """What the server does with a request to repository `pypi`, but for the bytes on the wire."""
     from entrepot.core.answers import Ask, Document, SendFile
-    from entrepot.operations import serving
+    from entrepot.operations import serving, view
 
     def answer() -> Any:
         opened = serving.open_view(app, "pypi", "latest")
         return serving.answer(opened, Ask(tail.rstrip("/"), is_folder=tail.endswith("/")))
 
     async def read(listed: Any) -> None:
-        flight = serving.fetch(app, listed)
+        flight = view.fetch(app, listed)
         async for _ in flight.chunks():
             pass
         await flight.result()

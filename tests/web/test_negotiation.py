@@ -17,7 +17,8 @@ from entrepot.core.answers import Answer, Ask, Document, Index, LargeDocument, M
 from entrepot.core.errors import FileNotListed, NotAcceptable, UpstreamInvalid
 from entrepot.core.model import File, RepositoryType
 from entrepot.operations import serving
-from entrepot.operations.serving import DatabaseView, Ecosystem
+from entrepot.operations.serving import Ecosystem
+from entrepot.operations.view import DatabaseView
 from entrepot.web.reply import LONGEST_REASON, encodings, reason_of
 from tests.support.server import Live
 

@@ -34,7 +34,8 @@ from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.operations import dialects
 from entrepot.operations.dialects import Dialect
-from entrepot.operations.serving import DatabaseView, open_view
+from entrepot.operations.serving import open_view
+from entrepot.operations.view import DatabaseView
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.operations.browsing import Opened, Page
-from entrepot.operations.serving import never_listed
+from entrepot.operations.view import never_listed
 from entrepot.storage import Key
 
 PackageSort = Literal["name", "version", "package_date", "package_size"]

@@ -27,7 +27,7 @@ from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, Upstrea
 from entrepot.core.model import File, RepositoryType
 from entrepot.documents import OnDisk, Rendered
 from entrepot.flights import Flight
-from entrepot.operations import serving
+from entrepot.operations import serving, view
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
 from entrepot.web import hot
@@ -242,7 +242,7 @@ class Serve:
         elif reply.request.method == "HEAD" and file.size is not None:
             await reply.entity(headers, etag, file.size, pieces(b""))
         else:
-            flight = await _in_thread(serving.fetch, self._app, answer.listed)
+            flight = await _in_thread(view.fetch, self._app, answer.listed)
             await flight.started()
             if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
                 await flight.result()
@@ -310,8 +310,8 @@ class Serve:
         """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
         if request.has_query:
             return
-        view = opened.view
-        ready = Ready(opened.version, bodies, document, digest, view.expires, frozenset(view.topics))
+        shown = opened.view
+        ready = Ready(opened.version, bodies, document, digest, shown.expires, frozenset(shown.topics))
         choose = serving.chooser(opened) if varies else None
         path = request.path.encode("latin-1")
         self.hot.keep(path, ready, choose=choose, accept=request.headers.get("accept", ""))
