@@ -33,7 +33,7 @@ class Requirement:
         package: in the normal form of its ecosystem.
         specifier: comma-separated bounds such as `>=1.0,<2`; empty: any version. PEP 440 in Python, in R with `==`,
             `>=`, `<=`, `>`, `<`, `!=` and R's versions.
-        extras: R: kinds of dependencies (`suggests`) that this line brings besides those of the source; Python: PEP 508.
+        extras: R: kinds of dependencies (`suggests`) that this line brings besides those of the source; PEP 508.
         hashes: the SHA-256 of the only files that are wanted; empty: any.
         marker: the environment in which it is wanted (PEP 508); empty: always. Never in R.
         line: where it stands in its list, from 1; None where a list has no lines of its own (lock files).
@@ -67,10 +67,18 @@ class RequirementList:
 
 def faults_of_lines(faults: Sequence[tuple[int, EntrepotError]]) -> EntrepotError:
     """One error for the faulty lines (number, what is wrong) of a list."""
-    told = [(f"line {number}", error) for number, error in faults[:MOST_FAULTS]]
+    error = faults_of_entries([(f"line {number}", error) for number, error in faults], unit="lines")
+    if len(faults) == 1:
+        error.payload["line"] = faults[0][0]
+    return error
+
+
+def faults_of_entries(faults: Sequence[tuple[str, EntrepotError]], *, unit: str = "entries") -> EntrepotError:
+    """One error for the faulty entries (where it is, what is wrong) of a list that has no lines of its own."""
+    if len(faults) == 1:
+        subject, error = faults[0]
+        return Invalid(f"{subject}: {error.message}", hint=error.hint)
+    told = list(faults[:MOST_FAULTS])
     if len(faults) > MOST_FAULTS:
-        told.append(("further lines", Invalid(f"{len(faults) - MOST_FAULTS} more can't be read")))
-    if len(told) == 1:
-        (subject, error), hint = told[0], told[0][1].hint
-        return Invalid(f"{subject}: {error.message}", hint=hint, line=faults[0][0])
+        told.append((f"further {unit}", Invalid(f"{len(faults) - MOST_FAULTS} more can't be read")))
     return InvalidBatch.of(told)
