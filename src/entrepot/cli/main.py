@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import describe, jobs, listing, packages, repos, service, sources, sync
+from entrepot.cli import comparing, describe, jobs, listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -36,6 +36,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list transactions": listing.list_transactions,
     "list jobs": jobs.list_jobs,
     "info": listing.info,
+    "diff": comparing.diff,
     "add": packages.add,
     "archive": packages.archive,
     "remove package": packages.remove_package,

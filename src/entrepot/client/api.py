@@ -14,7 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Completeness, Job, Line, Outcome, Page, Repository, Source
+from entrepot.client.shapes import ApiError, Completeness, Difference, Job, Line, Outcome, Page, Repository, Source
 from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
 
 log = logging.getLogger(__name__)
@@ -116,6 +116,11 @@ class Client:
     def first_transaction(self, repo: str) -> Any:
         return self._call("GET", f"/repos/{_part(repo)}/first-transaction")
 
+    def repository_difference(self, repo: str, *, start: str, end: str = "latest") -> Difference:
+        """What differs between two snapshots."""
+        query = {"from": start, "to": end}
+        return cast(Difference, self._call("GET", f"/repos/{_part(repo)}/diff", query=query))
+
     # Sources
 
     def list_sources(self, *, type: str | None = None) -> list[Source]:
@@ -137,6 +142,11 @@ class Client:
     def source_packages(self, source: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
         """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
         return self._page(f"/sources/{_part(source)}/packages", limit=limit, page=page, **filters)
+
+    def source_difference(self, source: str, *, start: str, end: str = "latest") -> Difference:
+        """What differs between two snapshots."""
+        query = {"from": start, "to": end}
+        return cast(Difference, self._call("GET", f"/sources/{_part(source)}/diff", query=query))
 
     def source_package(self, source: str, name: str, *, version: str | None = None) -> dict[str, Any]:
         path = f"/sources/{_part(source)}/packages/{_part(name)}"

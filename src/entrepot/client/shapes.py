@@ -96,6 +96,31 @@ class Line(TypedDict):
     text: str
 
 
+class PackageDifference(TypedDict):
+    """What became of a package; None where it is not in the index, or nobody knows."""
+
+    change: Literal["added", "updated", "downgraded", "changed", "archived", "removed"]
+    name: str
+    version_before: str | None
+    version_after: str | None
+    crosses_major: bool
+    license_before: str | None
+    license_after: str | None
+    license_changed: bool
+    source_before: str | None
+    source_after: str | None
+    releases_added: int | None
+    releases_removed: int | None
+
+
+class Difference(TypedDict):
+    """What differs between two snapshots, besides `from` and `to`: the snapshots, with how many packages they have."""
+
+    is_partial: bool
+    counts: dict[str, int]
+    changes: list[PackageDifference]
+
+
 # Not a class: "from" is a keyword.
 Completeness = TypedDict("Completeness", {"from": str, "to": str, "incomplete": int, "versions": int})
 
