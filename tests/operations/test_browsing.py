@@ -316,7 +316,7 @@ def test_counts_where_versions_stand_side_by_side(app: App, seed: int) -> None:
             facts = {"time": NOON, "day": NOON.date(), "actor": "test", "message": "", "source_id": source.id}
             at = db_transactions.add(connection, **facts)
             db_files.add(connection, [bare_file(id_, source.id, *name) for id_, name in new.items()])
-            db_files.hide(connection, [(id_, at) for id_ in gone])
+            db_files.hide(connection, source.id, [(id_, at) for id_ in gone])
             db_files.show(connection, [(id_, source.id, CURRENT, at, FOREVER) for id_ in new])
         before = set(shown.values())
         shown = {id_: name for id_, name in shown.items() if id_ not in gone} | new
@@ -347,7 +347,7 @@ def test_counts_of_anything(app: App, seed: int) -> None:
             )
             before, after = states[source.id], turn(chance, states[source.id], known, new := [])
             db_files.add(connection, [bare_file(id_, source.id, *known[id_]) for id_ in new])
-            db_files.hide(connection, [(id_, at) for id_ in before if before[id_] is not after.get(id_)])
+            db_files.hide(connection, source.id, [(id_, at) for id_ in before if before[id_] is not after.get(id_)])
             begun = [(id_, status) for id_, status in after.items() if before.get(id_) is not status]
             db_files.show(connection, [(id_, source.id, status, at, FOREVER) for id_, status in begun])
             states[source.id] = after

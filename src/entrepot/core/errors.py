@@ -135,6 +135,25 @@ class TooLarge(Invalid):
     code = "too-large"
 
 
+class Contradiction(Invalid):
+    """What is asked for can't be had together; the message names the smallest part of it that can't."""
+
+    code = "contradiction"
+
+    @classmethod
+    def of_all(cls, faults: Sequence[EntrepotError]) -> EntrepotError:
+        """One error for several packages."""
+        if len(faults) == 1:
+            return faults[0]
+        return cls("; ".join(fault.message for fault in faults), contradictions=[fault.as_json() for fault in faults])
+
+
+class WrongProposal(Conflict):
+    """A proposal that can't be committed: the source changed since, it was committed, or something else was shown."""
+
+    code = "wrong-proposal"
+
+
 class SchemaMismatch(Invalid):
     """The database has another schema than this version of the program."""
 

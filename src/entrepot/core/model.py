@@ -63,6 +63,8 @@ WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON]
 
 READ_BY_PROJECT = frozenset({SourceType.PYPI})
 """Mirrors that read of their upstream what is asked for, and know each file's own time: their past is told by times."""
+PINNED = frozenset({SourceType.CRAN_SNAPSHOT})
+"""Sources that show a mirror as it stood, whole."""
 
 
 class FileStatus(StrEnum):
@@ -72,7 +74,11 @@ class FileStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Files from one place. `synced_from` is when the newest successful sync of a mirror began (UTC)."""
+    """Files from one place. `synced_from` is when the newest successful sync of a mirror began (UTC).
+
+    A curated source shows files of a mirror, `base_id`; `shows_archive` says whether it shows what the mirror had
+    archived by then.
+    """
 
     id: int
     name: str
@@ -80,10 +86,21 @@ class Source:
     created: datetime
     is_mirror: bool
     synced_from: datetime | None = None
+    base_id: int | None = None
+    shows_archive: bool = True
 
     @property
     def is_read_by_project(self) -> bool:
         return self.type in READ_BY_PROJECT
+
+    @property
+    def is_pinned(self) -> bool:
+        return self.type in PINNED
+
+    @property
+    def files_of(self) -> int:
+        """The source whose files it shows."""
+        return self.id if self.base_id is None else self.base_id
 
     @property
     def has_archive(self) -> bool:
@@ -128,7 +145,8 @@ class File(NamedTuple):
 
     `fields` is what its index entry says besides name, version and hashes, in the ecosystem's own text form
     (R: DCF lines); None as long as nobody read its metadata. `md5` and `sha256` are None where unknown.
-    `sha256_since` is the first transaction of its source whose indexes tell the SHA-256.
+    `sha256_since` is the first transaction whose indexes tell the SHA-256. `source_id` is, of a listed file, the source
+    that lists it; by itself, the one that it came with.
     `published_at` is in seconds since 1970, UTC.
     """
 

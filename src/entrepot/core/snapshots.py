@@ -60,11 +60,27 @@ class Cut:
 
     Of a source that is read by the project, a past snapshot is what was there at the time `at` (seconds since 1970):
     the rows with begins <= at < ends, whenever they were read. `upto` says then what else was known.
+
+    `base_id` is the source whose files a curated one shows. A source that shows a mirror as it stood has no rows of its
+    own: `pin` is that cut of the mirror, None before the first. `shows_archive`: whether archived rows are visible.
     """
 
     source_id: int
     upto: TransactionId
     at: int | None = None
+    base_id: int | None = None
+    pin: Cut | None = None
+    shows_archive: bool = True
+
+    @property
+    def rows(self) -> Cut:
+        """The cut whose rows are visible."""
+        return self if self.pin is None else self.pin
+
+    @property
+    def files_of(self) -> int:
+        """The source whose files are visible."""
+        return self.rows.source_id if self.base_id is None else self.base_id
 
     @property
     def is_empty(self) -> bool:
@@ -88,6 +104,9 @@ class History(Protocol):
 
     def last_by_day(self, source_id: int, day: date) -> TransactionId:
         """The last transaction of a source with a day not after `day`; 0 if there is none."""
+
+    def pin_of(self, source_id: int, upto: TransactionId) -> Cut | None:
+        """The cut of a mirror that a pinned source shows after `upto`; None before it showed any."""
 
     def day_of(self, transaction: TransactionId) -> date: ...
 
@@ -245,7 +264,7 @@ def _resolve_day(day: date, subscriptions: Sequence[Subscription], history: Hist
             raise _outside(day, subscriptions, history, today)
     end = end_of(day)
     sources = [history.source(s.source_id) for s in in_force]
-    cuts = tuple(cut_of(source, history.last_by_day(source.id, day), end) for source in sources)
+    cuts = tuple(cut_of(source, history.last_by_day(source.id, day), end, history) for source in sources)
     if day >= today or all(cut.is_empty for cut in cuts):
         raise _outside(day, subscriptions, history, today)
     return cuts
@@ -339,13 +358,16 @@ def _cuts_upto(
     """The cuts after `upto`; `at` is the same transaction where that is a past one."""
     sources = [history.source(s.source_id) for s in in_force]
     time = time_of(history, at) if at is not None and any(s.is_read_by_project for s in sources) else None
-    return tuple(cut_of(source, history.last_upto(source.id, upto), time) for source in sources)
+    return tuple(cut_of(source, history.last_upto(source.id, upto), time, history) for source in sources)
 
 
-def cut_of(source: Source, upto: TransactionId, at: int | None) -> Cut:
+def cut_of(source: Source, upto: TransactionId, at: int | None, history: History) -> Cut:
     """The cut of a source after `upto`; at the time `at` if its past is told by times, which is None for `latest`."""
+    if source.is_pinned:
+        pin = history.pin_of(source.id, upto)
+        return Cut(source.id, upto, pin=pin, shows_archive=source.shows_archive)
     if not source.is_read_by_project:
-        return Cut(source.id, upto)
+        return Cut(source.id, upto, base_id=source.base_id)
     return Cut(source.id, upto, at) if at is not None else Cut(source.id, PRESENT)
 
 

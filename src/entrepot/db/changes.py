@@ -42,8 +42,9 @@ def _beside(connection: Connection, source: Source, at: TransactionId, touched: 
     query = (
         select(files.c.package, files.c.version)
         .join(visibility, visibility.c.file_id == files.c.id)
-        .where(files.c.source_id == source.id, bulk.among(connection, files.c.package, packages))
+        .where(files.c.source_id == source.files_of, bulk.among(connection, files.c.package, packages))
         .where(bulk.among(connection, files.c.version, versions))
+        .where(visibility.c.source_id + 0 == source.id)
         .where(visibility.c.since < at, visibility.c.until > at)
         .distinct()
     )
@@ -92,12 +93,13 @@ def _one_current(version: Subquery) -> Select[Any]:
 
 def _side_by_side(version: Subquery) -> Select[Any]:
     """The same as it tells them where all versions are current."""
-    package = select(version.c.at, version.c.source_id, version.c.package).distinct().subquery()
+    package = select(version.c.at, version.c.source_id, version.c.owner, version.c.package).distinct().subquery()
     beside = (
         select(package.c.at, package.c.package, files.c.version)
         .join(files, (files.c.source_id == package.c.source_id) & (files.c.package == package.c.package))
         .join(visibility, visibility.c.file_id == files.c.id)
         .where(visibility.c.since < package.c.at, visibility.c.until > package.c.at)
+        .where(visibility.c.source_id + 0 == package.c.owner)
         .distinct()
         .subquery()
     )
@@ -117,24 +119,26 @@ def _side_by_side(version: Subquery) -> Select[Any]:
 
 
 def _moves(ids: Collection[int]) -> Subquery:
-    """(transaction `at`, source, package, version) with how many rows of each status began and ended there."""
+    """(transaction `at`, its source `owner`, the source of the files, package, version) with how many rows of each
+    status began and ended there."""
     # By way of the transactions, each is a step in an index that begins with its source; SQLite takes the one by
     # `since` only if that index has all that is asked for, so the status is looked up by the whole key.
     at, same_source = transactions.c.id, visibility.c.source_id == transactions.c.source_id
     key = visibility.alias()
     same_row = (key.c.file_id == visibility.c.file_id) & (key.c.since == visibility.c.since)
     ended = same_source & (visibility.c.until == at) & visibility.c.status.in_(list(STATUSES))
+    begun = literal(1).label("begun")
     rows = union_all(
-        select(at.label("at"), visibility.c.file_id, key.c.status, literal(1).label("begun"))
+        select(at.label("at"), visibility.c.source_id.label("owner"), visibility.c.file_id, key.c.status, begun)
         .join_from(transactions, visibility, same_source & (visibility.c.since == at))
         .join(key, same_row)
         .where(at.in_(ids)),
-        select(at.label("at"), visibility.c.file_id, visibility.c.status, literal(0).label("begun"))
+        select(at.label("at"), visibility.c.source_id, visibility.c.file_id, visibility.c.status, literal(0))
         .join_from(transactions, visibility, ended)
         .where(at.in_(ids)),
     ).subquery()
     current, archived = (rows.c.status == STATUS_CODES[s] for s in (FileStatus.CURRENT, FileStatus.ARCHIVED))
-    key_columns = (rows.c.at, files.c.source_id, files.c.package, files.c.version)
+    key_columns = (rows.c.at, rows.c.owner, files.c.source_id, files.c.package, files.c.version)
     return (
         select(
             *key_columns,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from entrepot.core.model import FOREVER, File, FileStatus, TransactionId
+from entrepot.core.snapshots import Cut
 from entrepot.db import bulk
 from entrepot.db.engine import chunks
 from entrepot.db.listings import FILE_COLUMNS
@@ -40,14 +41,23 @@ def show(
     bulk.insert(connection, visibility, names, values)
 
 
-def hide(connection: Connection, ends: Iterable[tuple[int, TransactionId]], *, time: int | None = None) -> None:
-    """End the visible row of each (file id, transaction); `time` is when, of sources that have times."""
+def hide(
+    connection: Connection, source_id: int, ends: Iterable[tuple[int, TransactionId]], *, time: int | None = None
+) -> None:
+    """End the visible row that a source has of each (file id, transaction); `time` is when, of sources that have times.
+
+    Other sources may go on showing the same file.
+    """
     values: dict[str, Any] = {"until": bindparam("at")}
     if time is not None:
         values["ends"] = time
     statement = (
         update(visibility)
-        .where(visibility.c.file_id == bindparam("file"), visibility.c.until == FOREVER)
+        .where(
+            visibility.c.file_id == bindparam("file"),
+            visibility.c.source_id + 0 == source_id,
+            visibility.c.until == FOREVER,
+        )
         .values(**values)
     )
     for chunk in chunks([{"file": file_id, "at": at} for file_id, at in ends]):
@@ -102,12 +112,14 @@ def documents(connection: Connection, file_ids: Iterable[int]) -> dict[int, str]
     return {file_id: zlib.decompress(body).decode() for file_id, body in connection.execute(query)}
 
 
-def shown_since(connection: Connection, file_id: int, upto: TransactionId) -> datetime | None:
-    """When the transaction was recorded that gave a file the status that it has at the cut `upto`."""
+def shown_since(connection: Connection, file_id: int, cut: Cut) -> datetime | None:
+    """When the transaction was recorded that gave a file the status that it has at a cut."""
+    upto = cut.rows.upto
     query = (
         select(transactions.c.time)
         .join(visibility, visibility.c.since == transactions.c.id)
-        .where(visibility.c.file_id == file_id, visibility.c.since <= upto, visibility.c.until > upto)
+        .where(visibility.c.file_id == file_id, visibility.c.source_id + 0 == cut.rows.source_id)
+        .where(visibility.c.since <= upto, visibility.c.until > upto)
     )
     time: datetime | None = connection.execute(query).scalar()
     return time

@@ -8,7 +8,7 @@ from itertools import repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal, or_, select
 
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName
 from entrepot.core.snapshots import Cut
@@ -35,13 +35,13 @@ FILE_COLUMNS = (
     files.c.published,
     files.c.fields,
 )
-"""Those of `File`, in its order."""
+"""Those of `File`, in its order; the source is the one that a file came with."""
 _BRIEF_COLUMNS = (files.c.id, files.c.package, files.c.version, files.c.name, files.c.size, files.c.published)
 
 
 def visible(connection: Connection, cut: Cut, *, status: FileStatus | None = None) -> list[Listed]:
     """What a source shows at a cut, ordered by package and publication."""
-    query = _by_source(cut, _seen(cut, select(*FILE_COLUMNS)), status)
+    query = _by_source(cut, _seen(cut, select(*_file_columns(cut))), status)
     if status is None:
         return _listed(connection, query)
     ordered = in_order(list(map(File._make, bulk.rows(connection, query))))
@@ -52,7 +52,7 @@ def visible_of(
     connection: Connection, cut: Cut, packages: Collection[PackageName], *, status: FileStatus | None = None
 ) -> list[Listed]:
     """As `visible`, of some packages."""
-    query = _by_package(connection, cut, _seen(cut, select(*FILE_COLUMNS)), packages)
+    query = _by_package(connection, cut, _seen(cut, select(*_file_columns(cut))), packages)
     if status is not None:
         query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
     return _listed(connection, query)
@@ -87,6 +87,13 @@ def names_among(connection: Connection, cut: Cut, names: Collection[PackageName]
     return {PackageName(name) for (name,) in connection.execute(query)}
 
 
+def briefs_of(connection: Connection, cut: Cut, packages: Collection[PackageName], status: FileStatus) -> list[Brief]:
+    """As `visible_of` with a status, in brief."""
+    query = _by_package(connection, cut, _seen(cut, select(*_BRIEF_COLUMNS)), packages)
+    query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
+    return in_order(list(map(Brief._make, bulk.rows(connection, query))))
+
+
 def in_order(rows: list[Row]) -> list[Row]:
     """By package, its versions oldest first.
 
@@ -114,6 +121,12 @@ def _age(row: File | Brief) -> tuple[int, int]:
     return row.published_at or 0, row.id
 
 
+def _file_columns(cut: Cut) -> tuple[ColumnElement[Any], ...]:
+    """Those of `File`; the source is the one that lists it."""
+    source = literal(cut.source_id).label("source_id")
+    return tuple(source if column is files.c.source_id else column for column in FILE_COLUMNS)
+
+
 def _seen(cut: Cut, query: Select[Any]) -> Select[Any]:
     query = query.join(visibility, files.c.id == visibility.c.file_id)
     return query.where(*_at(cut))
@@ -121,16 +134,27 @@ def _seen(cut: Cut, query: Select[Any]) -> Select[Any]:
 
 def _at(cut: Cut) -> tuple[ColumnElement[bool], ...]:
     """Whether a row is visible at a cut."""
-    if cut.at is None:
-        return visibility.c.until > cut.upto, visibility.c.since <= cut.upto
-    return visibility.c.begins <= cut.at, or_(visibility.c.ends.is_(None), visibility.c.ends > cut.at)
+    rows = cut.rows
+    if rows.at is None:
+        return visibility.c.until > rows.upto, visibility.c.since <= rows.upto
+    return visibility.c.begins <= rows.at, or_(visibility.c.ends.is_(None), visibility.c.ends > rows.at)
 
 
 def _by_source(cut: Cut, query: Select[Any], status: FileStatus | None) -> Select[Any]:
-    wanted = list(STATUSES) if status is None else [STATUS_CODES[status]]
-    return query.where(visibility.c.source_id == cut.source_id, visibility.c.status.in_(wanted))
+    wanted = [STATUS_CODES[each] for each in ((status,) if status is not None else FileStatus) if _shows(cut, each)]
+    return query.where(visibility.c.source_id == cut.rows.source_id, visibility.c.status.in_(wanted))
 
 
 def _by_package(connection: Connection, cut: Cut, query: Select[Any], packages: Collection[PackageName]) -> Select[Any]:
     """By the packages' few files: nothing here may lead a planner to the index of all that is visible."""
-    return query.where(files.c.source_id == cut.source_id, bulk.among(connection, files.c.package, packages))
+    if not cut.shows_archive:
+        query = query.where(visibility.c.status + 0 == STATUS_CODES[FileStatus.CURRENT])
+    return query.where(
+        files.c.source_id == cut.files_of,
+        bulk.among(connection, files.c.package, packages),
+        visibility.c.source_id + 0 == cut.rows.source_id,
+    )
+
+
+def _shows(cut: Cut, status: FileStatus) -> bool:
+    return cut.shows_archive or status is FileStatus.CURRENT

@@ -229,6 +229,48 @@ metadata_files = Table(
     Column("since", BigInteger, nullable=False, comment="first transaction of the source whose indexes tell it"),
 )
 
+curations = Table(
+    "curations",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("base_id", Serial, ForeignKey("sources.id"), nullable=False, comment="the mirror whose files it shows"),
+    Column("include", JSON, nullable=False, comment="kinds of dependencies that every package brings"),
+    Column("shows_archive", Boolean, nullable=False, comment="whether it shows what the mirror had archived"),
+)
+
+pins = Table(
+    "pins",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("since", Serial, ForeignKey("transactions.id"), primary_key=True, autoincrement=False),
+    Column("snapshot", String(20), nullable=False, comment="as it was named: YYYY-MM-DD or a transaction id"),
+    Column("upto", BigInteger, nullable=False, comment="the mirror's transaction that it stands for"),
+    Column("at", BigInteger, comment="mirrors read by the project: the time that it stands for, seconds since 1970"),
+    Column("request", LargeBinary, nullable=False, comment="what is asked for from then on: JSON, zlib"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("source_id", Serial, ForeignKey("sources.id"), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("action", String(10), nullable=False),
+    Column("base", BigInteger, nullable=False, comment="newest transaction of the source when it was made, or 0"),
+    Column("snapshot", String(20), nullable=False),
+    Column("upto", BigInteger, nullable=False),
+    Column("at", BigInteger),
+    Column("asked", String(64), nullable=False, comment="SHA-256 of what was asked for"),
+    Column("digest", String(64), nullable=False, comment="SHA-256 of what the source would show"),
+    Column("request", LargeBinary, nullable=False, comment="as in pins"),
+    Column("target", LargeBinary, nullable=False, comment="[[file id, status], ...]: JSON, zlib"),
+    Column("report", LargeBinary, nullable=False, comment="what people are told: JSON, zlib"),
+    Column("counts", JSON, nullable=False, comment="kind of change -> how many"),
+    Column("committed", BigInteger, comment="the transaction that applied it"),
+    Index("ix_proposals_source", "source_id", "id"),
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from entrepot.core.errors import SourceNotFound
 from entrepot.core.model import Source, SourceType
 from entrepot.db.named import find_live
-from entrepot.db.schema import mirrors, sources, transactions
+from entrepot.db.schema import curations, mirrors, sources, transactions
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,16 @@ class MirrorState:
     next_try: datetime | None
 
 
-_QUERY = select(sources, mirrors.c.source_id.label("mirror"), mirrors.c.synced_from).outerjoin(
-    mirrors, mirrors.c.source_id == sources.c.id
+_QUERY = (
+    select(
+        sources,
+        mirrors.c.source_id.label("mirror"),
+        mirrors.c.synced_from,
+        curations.c.base_id,
+        curations.c.shows_archive,
+    )
+    .outerjoin(mirrors, mirrors.c.source_id == sources.c.id)
+    .outerjoin(curations, curations.c.source_id == sources.c.id)
 )
 
 
@@ -122,4 +130,6 @@ def _source(row: RowMapping) -> Source:
         created=row["created"],
         is_mirror=row["mirror"] is not None,
         synced_from=row["synced_from"],
+        base_id=row["base_id"],
+        shows_archive=row["shows_archive"] is not False,
     )

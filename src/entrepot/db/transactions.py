@@ -9,6 +9,8 @@ from functools import cached_property
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, or_, select
 
 from entrepot.core.model import FOREVER, Source, Subscription, Transaction, TransactionId
+from entrepot.core.snapshots import Cut
+from entrepot.db import curations as db_curations
 from entrepot.db import sources as db_sources
 from entrepot.db.engine import chunks
 from entrepot.db.schema import sources, transactions
@@ -184,6 +186,9 @@ class DatabaseHistory:
             query = select(sources.c.id, of_source).where(sources.c.id.in_(self._source_ids | {source_id}))
             known |= {of: TransactionId(id_ or 0) for of, id_ in self._connection.execute(query)}
         return known[source_id]
+
+    def pin_of(self, source_id: int, upto: TransactionId) -> Cut | None:
+        return db_curations.cut_pinned(self._connection, self.source(source_id), upto)
 
     def time_of(self, transaction: TransactionId) -> datetime:
         return times(self._connection, [transaction])[transaction]

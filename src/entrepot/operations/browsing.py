@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import NotFound
-from entrepot.core.model import Source, Transaction, TransactionId
+from entrepot.core.model import File, Source, Transaction, TransactionId
 from entrepot.core.snapshots import (
     AsOfDay,
     AsOfTransaction,
@@ -81,6 +81,10 @@ class Opened:
         """Source id -> the last transaction that counts."""
         return {cut.source_id: cut.upto for cut in self.cuts}
 
+    def cut_of(self, file: File) -> Cut:
+        """That of the source which lists a file."""
+        return next(cut for cut in self.cuts if cut.source_id == file.source_id)
+
     @property
     def has_archive(self) -> bool:
         return all(source.has_archive for source in self.sources.values())
@@ -114,14 +118,14 @@ def open_source(app: App, source: str, snapshot: str) -> Opened:
 def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory) -> Cut:
     match wanted:
         case Latest():
-            return cut_of(source, history.last_upto(source.id, history.newest()), None)
+            return cut_of(source, history.last_upto(source.id, history.newest()), None, history)
         case AsOfTransaction(id=id_):
             if not 0 < id_ <= history.newest():
                 raise NotFound(f"transaction {id_} does not exist; this installation has 1 to {history.newest()}")
-            return cut_of(source, history.last_upto(source.id, id_), time_of(history, id_))
+            return cut_of(source, history.last_upto(source.id, id_), time_of(history, id_), history)
         case AsOfDay(day=day):
             closed = closed_through(source, today=app.today())
-            cut = cut_of(source, history.last_by_day(source.id, day), end_of(day))
+            cut = cut_of(source, history.last_by_day(source.id, day), end_of(day), history)
             if closed is None or day > closed:
                 raise NotFound(f"{day} can't be served from source {source.name!r}: its newest day is {closed}")
             if cut.is_empty:

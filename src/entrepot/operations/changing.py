@@ -58,7 +58,7 @@ class State:
         day = db_transactions.day_for_source(connection, source.id, now.date())
         at = db_transactions.add(connection, time=now, day=day, actor=actor, message=message, source_id=source.id)
         db_files.add(connection, self.new)
-        db_files.hide(connection, [(row.file.id, at) for row in ends])
+        db_files.hide(connection, source.id, [(row.file.id, at) for row in ends])
         db_files.show(connection, [(row.file.id, source.id, row.status, at, FOREVER) for row in begins])
         return Outcome(at, tuple(db_changes.of_transaction(connection, source, at)))
 

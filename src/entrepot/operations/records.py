@@ -55,7 +55,7 @@ def package_record(app: App, open_: Callable[[], Opened], name: str, *, version:
     file = release.file
     described = opened.dialect.describe(file.fields, _document(app, opened, release))
     with app.db.read() as connection:
-        occurred = db_files.shown_since(connection, file.id, opened.upto[file.source_id])
+        occurred = db_files.shown_since(connection, file.id, opened.cut_of(file))
     summary = PackageSummary(file.package, opened.names[file.source_id], release, described)
     return PackageRecord(summary, release, occurred, known.every)
 

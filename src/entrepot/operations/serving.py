@@ -143,7 +143,7 @@ def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, vers
         today=app.today(),
         reaches_back=not db_repositories.had_owner(connection, repository.name),
     )
-    mirrors = db_sources.mirror_states(connection, [cut.source_id for cut in cuts])
+    mirrors = db_sources.mirror_states(connection, {cut.files_of for cut in cuts})
     sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
     if isinstance(wanted, Latest):
         _check_any_synced(repository, sources, mirrors)
@@ -153,7 +153,7 @@ def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, vers
 
 def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mirrors: Sequence[MirrorState]) -> None:
     """An index without packages would tell clients that there are none; they have to hear that it isn't known yet."""
-    has_own = len(mirrors) < len(sources) or any(source.is_read_by_project for source in sources.values())
+    has_own = any(not source.is_mirror or source.is_read_by_project for source in sources.values())
     if not sources or has_own or any(mirror.synced_from is not None for mirror in mirrors):
         return
     reasons = "; ".join(mirror.error for mirror in mirrors if mirror.error)

@@ -16,6 +16,7 @@ from entrepot.core.compose import compose
 from entrepot.core.errors import FileLost, NeverSynced
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
 from entrepot.core.snapshots import PRESENT, Cut
+from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import sources as db_sources
@@ -236,11 +237,14 @@ def fetch(app: App, listed: Listed) -> Flight[File]:
         FileLost: it is a file of our own, and there is nowhere to fetch it from.
     """
     with app.db.read() as connection:
-        source = db_sources.by_id(connection, listed.file.source_id)
+        kept = db_files.get(connection, listed.file.id)
+        # A curated source lists files of a mirror, which alone knows where they are to be had.
+        file = listed.file if kept is None else listed.file._replace(source_id=kept.source_id)
+        source = db_sources.by_id(connection, file.source_id)
     kind = KINDS[source.type]
     if kind.fetch_file is None:
         raise FileLost(
             f"{listed.file.name} is listed, but the store has lost it",
             hint="restore the store from its backup, or add the same file again",
         )
-    return kind.fetch_file(app, listed)
+    return kind.fetch_file(app, listed._replace(file=file))

@@ -49,7 +49,12 @@ def describe(app: App, span: Span, *, report: Report, log: Log) -> Described:
     """
     with app.db.read() as connection:
         todo = db_described.undescribed(connection, span)
-    run = _Run(app, span.source_id, report, log, total=len(todo))
+    return describe_files(app, span.source_id, todo, report=report, log=log)
+
+
+def describe_files(app: App, source_id: int, todo: list[int], *, report: Report, log: Log) -> Described:
+    """As `describe`, for some files by their ids, in their order."""
+    run = _Run(app, source_id, report, log, total=len(todo))
     run.tell()
     with closing(_readers(app)) as readers:
         for file in run.still_to_do(todo):

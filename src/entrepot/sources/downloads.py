@@ -97,8 +97,7 @@ def _learn(app: App, file: File, sink: Sink, *, size: int, md5: str, sha256: Sha
         row = db_files.get(connection, file.id)
         if row is None or row.sha256 == sha256:
             return
-        last = db_transactions.newest_of(connection, source_id=file.source_id) or 0
-        facts: dict[str, object] = {"sha256": sha256, "sha256_since": last + 1}
+        facts: dict[str, object] = {"sha256": sha256, "sha256_since": db_transactions.newest(connection) + 1}
         if row.fields is None and described is not None:
             # Only here: the size of a complete entry would add a Filesize to the indexes of old snapshots.
             facts |= {"fields": described[0], "md5": md5, "size": size}

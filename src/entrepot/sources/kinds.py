@@ -45,7 +45,8 @@ class Kind:
 
     `learn` is of sources that are read by the project: it sees that a project is known well enough for a cut, and says
     until when (seconds since 1970; None: for good). It raises `Unlearned` where somebody has to wait for upstream.
-    `schedule` is the cron expression of a mirror's syncs.
+    `schedule` is the cron expression of a mirror's syncs. `base` is of sources that show files of another: the type of
+    that mirror.
     """
 
     is_predefined: bool = False
@@ -55,6 +56,7 @@ class Kind:
     describe: Describe | None = None
     learn: Callable[[App, Connection, Source, Cut, PackageName], float | None] | None = None
     schedule: Callable[[Settings], str] = _by_hand
+    base: SourceType | None = None
 
 
 KINDS: dict[SourceType, Kind] = {
@@ -72,6 +74,9 @@ KINDS: dict[SourceType, Kind] = {
         learn=projects.learn,
         schedule=lambda settings: settings.pypi.sync_schedule,
     ),
+    SourceType.CRAN_SNAPSHOT: Kind(base=SourceType.CRAN),
+    SourceType.CURATED_CRAN: Kind(base=SourceType.CRAN),
+    SourceType.CURATED_PYPI: Kind(base=SourceType.PYPI),
     SourceType.LOCAL: Kind(takes_files=True),
     SourceType.LOCAL_PYTHON: Kind(takes_files=True),
 }

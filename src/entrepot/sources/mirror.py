@@ -188,7 +188,7 @@ def _write(
         report("writing", start, total)
         piece = enumerate(todo.new_files[start : start + PIECE], first_file + start)
         db_files.add(connection, [_file(id_, source, found, hashed) for id_, found in piece])
-    db_files.hide(connection, ended)
+    db_files.hide(connection, source.id, ended)
     for start in range(0, len(rows), PIECE):
         report("writing", len(todo.new_files) + start, total)
         db_files.show(connection, rows[start : start + PIECE])

@@ -220,7 +220,7 @@ def _write(
     replaced = [begin.replaces.id for begin in changes.begins if begin.replaces is not None]
     learnt = db_projects.metadata_hashes(connection, replaced) if replaced else {}
     db_files.add(connection, rows)
-    db_files.hide(connection, [(file.id, at) for file in changes.ends], time=changes.at)
+    db_files.hide(connection, source.id, [(file.id, at) for file in changes.ends], time=changes.at)
     db_files.show(
         connection,
         [(file.id, source.id, FileStatus.CURRENT, at, FOREVER) for file in rows],

@@ -159,7 +159,7 @@ def _learn(app: App, file: File, sink: Sink, sha256: Sha256) -> None:
         found = Sha256(hashlib.sha256(document).hexdigest())
         app.storage.put_bytes(Key.blob(found), document)
     with app.db.write(topics=[topic(file.source_id, file.package)]) as connection:
-        since = (db_transactions.newest_of(connection, source_id=file.source_id) or 0) + 1
+        since = db_transactions.newest(connection) + 1
         if file.sha256 is None:
             db_files.learn(connection, file.id, sha256=sha256, sha256_since=since)
         if document is not None:

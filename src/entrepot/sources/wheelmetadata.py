@@ -95,7 +95,7 @@ class _Run:
         found = sum(sha256 != NONE for sha256 in self._read.values())
         if self._read:
             with self._app.db.write(shows=bool(found), topics=self._topics) as connection:
-                since = (db_transactions.newest_of(connection, source_id=self._source.id) or 0) + 1
+                since = db_transactions.newest(connection) + 1
                 db_projects.add_metadata(connection, self._read, since=since)
         self.told += found
         self._read.clear()
