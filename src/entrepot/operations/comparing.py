@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import TypeVar
@@ -16,8 +17,8 @@ from entrepot.core import comparing
 from entrepot.core.comparing import Difference, Standing
 from entrepot.core.compose import compose
 from entrepot.core.errors import Invalid
-from entrepot.core.model import Listed, PackageName
-from entrepot.core.releases import Release
+from entrepot.core.model import Listed, PackageName, Sha256
+from entrepot.core.releases import Release, ReleaseFile
 from entrepot.core.snapshots import PRESENT, Cut
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
@@ -28,8 +29,10 @@ from entrepot.ecosystems.r.licenses import license_of
 from entrepot.ecosystems.r.versions import version_key
 from entrepot.operations import browsing
 from entrepot.operations.browsing import Opened
+from entrepot.operations.listing import documents_of
+from entrepot.storage import Key
 
-Key = tuple[int, PackageName, str, int]
+CurrentKey = tuple[int, PackageName, str, int]
 """(file id, package, version, source id) of a current file."""
 T = TypeVar("T")
 
@@ -37,6 +40,8 @@ _PROJECTS = 500
 """Python projects whose files are in memory at once."""
 _IDS = 5000
 """Files that one statement asks for; SQLite takes no more than some ten thousand parameters."""
+_AT_ONCE = 16
+"""Documents that are read from the store at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +124,7 @@ class _Keys:
         rows = db_listings.current_keys(connection, cut, "version")
         self._rows = [(id_, package, version, cut.source_id) for id_, package, version in rows]
 
-    def listed(self) -> list[Key]:
+    def listed(self) -> list[CurrentKey]:
         return self._rows
 
     def names_among(self, names: Collection[PackageName]) -> set[PackageName]:
@@ -128,14 +133,14 @@ class _Keys:
         return found | (db_listings.names_among(self._connection, self._cut, missing) if missing else set())
 
 
-def _keys(app: App, opened: Opened) -> list[Key]:
+def _keys(app: App, opened: Opened) -> list[CurrentKey]:
     """All current files of a snapshot, ordered by package; a curated source may have the file of its mirror."""
     with app.db.read() as connection:
         return compose([_Keys(connection, cut) for cut in opened.cuts], itemgetter(1))
 
 
 def _states(
-    app: App, opened: Opened, differing: Iterable[Key], names: Collection[PackageName]
+    app: App, opened: Opened, differing: Iterable[CurrentKey], names: Collection[PackageName]
 ) -> dict[PackageName, Standing]:
     """How the packages stand of which something differs."""
     if opened.has_archive:
@@ -143,7 +148,7 @@ def _states(
     return dict(_states_of_python(app, opened, names))
 
 
-def _states_of_r(app: App, opened: Opened, differing: Sequence[Key]) -> dict[PackageName, Standing]:
+def _states_of_r(app: App, opened: Opened, differing: Sequence[CurrentKey]) -> dict[PackageName, Standing]:
     with app.db.read() as connection:
         licenses = {
             id_: license_of(file.fields)
@@ -182,14 +187,29 @@ def _states_of_python(
 
 
 def _licenses(app: App, opened: Opened, latest: Mapping[PackageName, Release]) -> dict[PackageName, str | None]:
-    """What the metadata documents say that are kept in the database; the store, which may be far away, isn't asked."""
-    name_of = {each.file.id: name for name, release in latest.items() for each in reversed(release.files)}
-    found: dict[PackageName, str | None] = {}
+    """What the metadata documents say that the database or the store has; of each release the first that is there."""
+    files = {name: _one_of_each_kind(release) for name, release in latest.items()}
+    name_of = {each.file.id: name for name, some in files.items() for each in some}
     with app.db.read() as connection:
-        for ids in _pieces(list(name_of), _IDS):
-            for id_, text in db_files.documents(connection, ids).items():
-                found[name_of[id_]] = opened.dialect.describe(None, text).license
-    return found
+        kept = db_files.documents(connection, name_of)
+    texts = {name: kept[id_] for id_, name in reversed(name_of.items()) if id_ in kept}
+    offered = documents_of(opened, [each for name, some in files.items() if name not in texts for each in some])
+    texts |= _stored(app, {name: offered[id_] for id_, name in reversed(name_of.items()) if id_ in offered})
+    return {name: opened.dialect.describe(None, text).license for name, text in texts.items()}
+
+
+def _one_of_each_kind(release: Release) -> list[ReleaseFile]:
+    """Of a release with hundreds of wheels the first one, and the first sdist."""
+    return list({each.kind: each for each in reversed(release.files)}.values())[::-1]
+
+
+def _stored(app: App, wanted: Mapping[PackageName, Sha256]) -> dict[PackageName, str]:
+    """The documents that the store has, which may be far away."""
+    if not wanted:
+        return {}
+    with ThreadPoolExecutor(min(_AT_ONCE, len(wanted))) as pool:
+        found = list(pool.map(lambda sha256: app.storage.get_bytes(Key.blob(sha256)), wanted.values()))
+    return {name: text.decode("utf-8", "replace") for name, text in zip(wanted, found, strict=True) if text is not None}
 
 
 def _archived(app: App, opened: Opened, gone: Collection[PackageName]) -> set[PackageName]:
@@ -201,7 +221,7 @@ def _archived(app: App, opened: Opened, gone: Collection[PackageName]) -> set[Pa
 
 
 def _unknown(
-    app: App, ends: Sequence[Opened], keys: Sequence[Sequence[Key]], names: Collection[PackageName]
+    app: App, ends: Sequence[Opened], keys: Sequence[Sequence[CurrentKey]], names: Collection[PackageName]
 ) -> set[PackageName]:
     """The projects of which nothing can be said: at one of the ends it isn't known what their index has."""
     unknown: set[PackageName] = set()
