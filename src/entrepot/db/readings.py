@@ -1,4 +1,4 @@
-"""What is known of many projects of a source that is read by the project. One statement each."""
+"""What is known of many projects of a source that is read by the project: readings and names. One statement each."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from entrepot.core.model import PackageName
+from entrepot.core.model import PackageName, TransactionId
 from entrepot.db import bulk
-from entrepot.db.schema import projects
+from entrepot.db.schema import names, projects
 
 
 class Reading(NamedTuple):
@@ -24,3 +24,11 @@ def of(connection: Connection, source_id: int, packages: Collection[PackageName]
     query = select(projects.c.package, projects.c.is_dated, projects.c.is_there)
     query = query.where(projects.c.source_id == source_id, bulk.among(connection, projects.c.package, packages))
     return {PackageName(row[0]): Reading(bool(row[1]), bool(row[2])) for row in connection.execute(query)}
+
+
+def names_beginning(connection: Connection, source_id: int, at: TransactionId, start: str) -> list[PackageName]:
+    """The names of the list of transaction `at` that begin with `start`, which isn't empty."""
+    after = start[:-1] + chr(ord(start[-1]) + 1)
+    query = select(names.c.package).where(names.c.source_id == source_id, names.c.since <= at, names.c.until > at)
+    query = query.where(names.c.package >= start, names.c.package < after)
+    return [PackageName(name) for (name,) in bulk.rows(connection, query)]
