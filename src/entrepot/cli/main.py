@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import comparing, describe, jobs, listing, packages, repos, service, sources, sync
+from entrepot.cli import comparing, curating, describe, jobs, listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -34,10 +34,12 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list sources": listing.list_sources,
     "list packages": listing.list_packages,
     "list transactions": listing.list_transactions,
+    "list proposals": curating.list_proposals,
     "list jobs": jobs.list_jobs,
     "info": listing.info,
     "diff": comparing.diff,
     "add": packages.add,
+    "update": curating.update,
     "archive": packages.archive,
     "remove package": packages.remove_package,
     "yank": packages.yank,
@@ -57,7 +59,8 @@ VERBS: Mapping[str, str] = {
     "create": "Create a repository or a source.",
     "edit": "Change a repository or a source.",
     "delete": "Delete a repository or a source.",
-    "list": "List repositories, sources, packages, transactions, jobs.\n\nWithout a noun: every repository and source.",
+    "list": "List repositories, sources, packages, transactions, proposals, jobs.\n\nWithout a noun: every repository "
+    "and source.",
     "remove": "Remove packages.",
 }
 """The verbs that take a noun, with their help."""

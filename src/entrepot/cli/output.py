@@ -92,7 +92,10 @@ def fault_lines(faults: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def source_type(source: Source) -> str:
-    return _SOURCE_TYPES.get(source["type"], source["type"])
+    """`CRAN`, `Curated CRAN - 2024-04-17`: the type, and the snapshot that it is drawn from."""
+    kind = _SOURCE_TYPES.get(source["type"], source["type"])
+    snapshot = source.get("snapshot")
+    return f"{kind} - {snapshot}" if snapshot else kind
 
 
 def repository_line(repository: Repository) -> str:
@@ -118,6 +121,11 @@ def source_details(source: Source) -> list[str]:
     lines = [*source_lines(source), f"  Packages:  {packages}", f"  Created:  {when(source['created'])}"]
     if source.get("transaction") is not None:
         lines.append(f"  Transaction:  {source['transaction']}")
+    include = source.get("include")
+    if include:
+        lines.append(f"  Dependencies:  {', '.join(include)}")
+    if source.get("archived") is False:
+        lines.append("  Archive:  only what it listed itself")
     if source.get("upstream"):
         lines.append(f"  Upstream:  {source['upstream']}")
     return [*lines, *sync_lines(source)]

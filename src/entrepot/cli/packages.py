@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entrepot.cli import curating
 from entrepot.cli.options import UsageFault, split_list
 from entrepot.cli.output import change_line
 from entrepot.cli.session import Session
+from entrepot.cli.tables import CsvOut
 from entrepot.core.errors import EntrepotError, Invalid, InvalidBatch
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ _FILES = (".whl", ".tar.gz", ".zip")
 """What names of single files end with."""
 
 
+CURATED = ("curated-cran", "curated-pypi", "cran-snapshot")
+
+
 def add(
     session: Session,
     *,
@@ -43,16 +48,53 @@ def add(
         typer.Option(
             "--file-in",
             metavar="FILE",
-            help="File with one path per line, '-' for standard input; blank lines and lines with # are skipped.",
+            help="File with one path per line (curated source: one package), '-' for standard input; blank lines and "
+            "lines with # are skipped.",
         ),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace versions that are there already.")] = False,
+    packages: Annotated[
+        list[str] | None,
+        typer.Option("--packages", metavar="NAME,...", help="Curated source: packages to add from its snapshot."),
+    ] = None,
+    include_suggests: Annotated[
+        bool, typer.Option("--include-suggests", help="Curated source: and what these packages suggest.")
+    ] = False,
+    snapshot: curating.Snapshot = None,
+    commit: curating.CommitFlag = False,
+    proposal: curating.ProposalId = None,
+    skip_missing: curating.SkipMissing = False,
+    csv_out: CsvOut = None,
     comment: Comment = None,
 ) -> None:
-    """Add package files to a local source.
+    """Add package files to a local source, or packages of its snapshot to a curated one.
 
-    All of them are added, or none.
+    All of them are added, or none. For a curated source this shows a proposal, unless it is to be committed.
     """
+    if packages or proposal is not None or commit or snapshot or csv_out or _is_curated(session, source, file_in, path):
+        curating.add(
+            session,
+            source=source,
+            file_in=file_in,
+            packages=split_list(packages),
+            include_suggests=include_suggests,
+            ask=curating.Ask(snapshot, commit, proposal, skip_missing, csv_out, comment),
+        )
+        return
+    _add_files(session, source=source, path=path, file_in=file_in, replace=replace, comment=comment)
+
+
+def _is_curated(session: Session, source: str, file_in: str | None, path: list[str] | None) -> bool:
+    """Whether the lines of a file are packages rather than paths."""
+    if file_in is None or path:
+        return False
+    with session.connect() as (client, _):
+        return client.source(source)["type"] in CURATED
+
+
+def _add_files(
+    session: Session, *, source: str, path: list[str] | None, file_in: str | None, replace: bool, comment: str | None
+) -> None:
     from entrepot.cli.progress import upload_progress
 
     files = [Path(name) for name in [*split_list(path), *_listed(file_in)]]

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from entrepot.cli.options import split_list
 from entrepot.cli.output import source_lines
 from entrepot.cli.repos import SucceedOnExisting
 from entrepot.cli.session import Session
@@ -19,6 +20,28 @@ def create_source(
     *,
     name: Name,
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help=f"{TYPES}.")] = "local",
+    snapshot: Annotated[
+        str | None,
+        typer.Option(
+            "--snapshot",
+            metavar="WHEN",
+            help="cran-snapshot and curated-cran: the snapshot of CRAN, a date or a transaction's number (default: the "
+            "newest).",
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="KIND,...",
+            help="curated-cran: dependencies that every package brings: imports, depends, linking-to, suggests; none "
+            "or all (default: imports,depends,linking-to).",
+        ),
+    ] = None,
+    no_archived: Annotated[
+        bool,
+        typer.Option("--no-archived", help="Leave out the versions that CRAN had archived by then."),
+    ] = False,
     succeed_on_existing: SucceedOnExisting = False,
 ) -> None:
     """Create a source.
@@ -26,7 +49,14 @@ def create_source(
     A source holds files from one place; repositories subscribe to it.
     """
     with session.connect() as (client, _):
-        source = client.create_source(name, type=type.lower(), succeed_on_existing=succeed_on_existing)
+        source = client.create_source(
+            name,
+            type=type.lower(),
+            snapshot=snapshot,
+            include=None if include is None else split_list(include),
+            archived=not no_archived,
+            succeed_on_existing=succeed_on_existing,
+        )
     session.out.result(source, source_lines(source))
 
 

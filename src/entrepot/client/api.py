@@ -14,7 +14,18 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.multipart import Multipart
-from entrepot.client.shapes import ApiError, Completeness, Difference, Job, Line, Outcome, Page, Repository, Source
+from entrepot.client.shapes import (
+    ApiError,
+    Completeness,
+    Difference,
+    Job,
+    Line,
+    Outcome,
+    Page,
+    Proposal,
+    Repository,
+    Source,
+)
 from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
 
 log = logging.getLogger(__name__)
@@ -24,6 +35,8 @@ PAGE_LIMIT = 1000
 OVER = ("done", "failed", "cancelled")
 """States of a job in which nothing more comes."""
 _UPLOAD_TIMEOUT = 900.0
+_LONG_TIMEOUT = 900.0
+"""Seconds for what may have to ask an upstream a thousand questions first."""
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
@@ -126,9 +139,22 @@ class Client:
     def list_sources(self, *, type: str | None = None) -> list[Source]:
         return cast(list[Source], self._all("/sources", type=type))
 
-    def create_source(self, name: str, *, type: str = "local", succeed_on_existing: bool = False) -> Source:
-        body = {"name": name, "type": type, "succeed_on_existing": succeed_on_existing}
-        return cast(Source, self._call("POST", "/sources", body=body))
+    def create_source(
+        self,
+        name: str,
+        *,
+        type: str = "local",
+        snapshot: str | None = None,
+        include: Sequence[str] | None = None,
+        archived: bool = True,
+        succeed_on_existing: bool = False,
+    ) -> Source:
+        """`snapshot`, `include` and `archived` are for sources that are drawn from a snapshot of CRAN."""
+        body: dict[str, object] = {"name": name, "type": type, "succeed_on_existing": succeed_on_existing}
+        body |= {} if archived else {"archived": False}
+        body |= {} if snapshot is None else {"snapshot": snapshot}
+        body |= {} if include is None else {"include": list(include)}
+        return cast(Source, self._call("POST", "/sources", body=body, timeout=_LONG_TIMEOUT))
 
     def source(self, source: str) -> Source:
         return cast(Source, self._call("GET", f"/sources/{_part(source)}"))
@@ -177,6 +203,35 @@ class Client:
             timeout=max(self._timeout, _UPLOAD_TIMEOUT),
         )
         return cast(Outcome, self._document(answer))
+
+    def propose(self, source: str, **wish: object) -> Proposal:
+        """What a change to a curated or pinned source would bring; `wish` as in `docs/api.md`, what is None left out.
+
+        With `commit=True` it is applied as well.
+        """
+        path = f"/sources/{_part(source)}/proposals"
+        return cast(
+            Proposal,
+            self._call(
+                "POST",
+                path,
+                body={key: value for key, value in wish.items() if value is not None},
+                timeout=_LONG_TIMEOUT,
+            ),
+        )
+
+    def list_proposals(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
+        return self._page(f"/sources/{_part(source)}/proposals", limit=limit, page=page)
+
+    def proposal(self, source: str, id: int) -> Proposal:
+        return cast(Proposal, self._call("GET", f"/sources/{_part(source)}/proposals/{int(id)}"))
+
+    def commit_proposal(
+        self, source: str, id: int, *, snapshot: str | None = None, comment: str | None = None
+    ) -> Proposal:
+        path = f"/sources/{_part(source)}/proposals/{int(id)}/commit"
+        body = _given(snapshot=snapshot, comment=comment)
+        return cast(Proposal, self._call("POST", path, body=body, timeout=_LONG_TIMEOUT))
 
     def archive_package(self, source: str, name: str, *, comment: str | None = None) -> Outcome:
         path = f"/sources/{_part(source)}/packages/{_part(name)}/archive"
@@ -283,13 +338,19 @@ class Client:
         return Page(rows, int(total) if total.isdecimal() else len(rows))
 
     def _call(
-        self, method: str, path: str, *, query: Mapping[str, str | None] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | None] | None = None,
+        body: object = None,
+        timeout: float | None = None,
     ) -> Any:
         if body is None:
             return self._document(self._send(method, path, query=query))
         sent = json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        return self._document(self._send(method, path, query=query, body=sent, headers=headers))
+        return self._document(self._send(method, path, query=query, body=sent, headers=headers, timeout=timeout))
 
     def _send(
         self,

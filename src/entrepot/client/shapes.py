@@ -43,6 +43,9 @@ class Source(TypedDict):
     transaction: int | None
     upstream: str | None
     sync: Sync | None
+    snapshot: str | None
+    include: list[str] | None
+    archived: bool | None
 
 
 class Change(TypedDict):
@@ -57,6 +60,53 @@ class Outcome(TypedDict):
 
     transaction: int | None
     changes: list[Change]
+
+
+class ProposedItem(TypedDict):
+    """A package that the source would list; `why` is the chain of packages that need it, empty if it was asked for."""
+
+    name: str
+    version: str
+    previous: str | None
+    change: Literal["added", "updated", "downgraded", "changed", "unchanged"]
+    license: str | None
+    needs_compilation: bool | None
+    dependency: bool
+    why: list[str]
+    asked: str | None
+    size: int | None
+    releases: int | None
+
+
+class ProposedLeaving(TypedDict):
+    name: str
+    version: str
+    change: Literal["archived", "removed"]
+    reason: str
+
+
+class ProposedMissing(TypedDict):
+    name: str
+    why: list[str]
+    reason: str
+
+
+class Proposal(TypedDict):
+    """What a change to a curated or pinned source would bring; `committed` is the transaction that applied it."""
+
+    id: int
+    source: str
+    action: str
+    snapshot: str
+    created: str
+    actor: str
+    counts: dict[str, int]
+    committed: int | None
+    items: list[ProposedItem]
+    leaving: list[ProposedLeaving]
+    missing: list[ProposedMissing]
+    notes: list[str]
+    unchanged: int
 
 
 class Progress(TypedDict):

@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import NamedTuple, Protocol
 
 from entrepot.core.errors import Contradiction, EntrepotError
-from entrepot.core.model import File, FileStatus, Listed, PackageName
+from entrepot.core.model import File, Listed, PackageName
 from entrepot.core.releases import Dependency
 from entrepot.core.requirements import Requirement
 
@@ -87,12 +87,15 @@ class Closure:
     needs_r: tuple[str, PackageName] | None
 
 
-def close(asked: Sequence[Requirement], shelf: Shelf, *, include: Iterable[str]) -> Closure:
+def close(
+    asked: Sequence[Requirement], shelf: Shelf, *, include: Iterable[str], barred: Sequence[Requirement] = ()
+) -> Closure:
     """The closure of a list at a snapshot, in one pass over what it reaches.
 
     Args:
         asked: a package may be named more than once: the bounds of all hold.
         include: the kinds of dependencies that every line brings; its extras come on top.
+        barred: bounds for packages that are not asked for by that; no fault of anybody if nothing is left of one.
 
     Raises:
         Contradiction: no version satisfies what is asked of a package, or what is asked for and needed.
@@ -100,10 +103,10 @@ def close(asked: Sequence[Requirement], shelf: Shelf, *, include: Iterable[str])
     wanted: dict[PackageName, list[Requirement]] = {}
     for requirement in asked:
         wanted.setdefault(requirement.package, []).append(requirement)
-    bounds: dict[PackageName, list[_Bound]] = {
-        package: [_Bound(r.where, part, ()) for r in lines for part in r.specifier.split(",") if part]
-        for package, lines in wanted.items()
-    }
+    bounds: dict[PackageName, list[_Bound]] = {}
+    for requirement in (*asked, *barred):
+        parts = [_Bound(requirement.where, part, ()) for part in requirement.specifier.split(",") if part]
+        bounds.setdefault(requirement.package, []).extend(parts)
     for _ in range(_MOST_ROUNDS):
         walk = _Walk(shelf, wanted, bounds, frozenset(include))
         walk.run()
@@ -212,13 +215,22 @@ class _Walk:
     ) -> None:
         name = PackageName(dependency.name)
         if name not in self.chosen:
-            current = self.shelf.current(name) if name not in self.unknown else None
-            if current is None:
+            row = self._row_along(name)
+            if row is None:
                 self.missing.setdefault(name, package)
                 return
-            self._take(name, current, package)
+            self._take(name, row, package)
         self._check(package, name, dependency)
         queue.append((name, further))
+
+    def _row_along(self, name: PackageName) -> Listed | None:
+        """The version of a package that comes along: the current one, or the newest that isn't barred."""
+        current = self.shelf.current(name) if name not in self.unknown else None
+        bounds = self.bounds.get(name, ())
+        if current is None or self._fits(current, bounds):
+            return current
+        fitting = [row for row in self.shelf.every(name) if self._fits(row, bounds)]
+        return self.shelf.newest(fitting) if fitting else None
 
     def _check(self, package: PackageName, name: PackageName, dependency: Dependency) -> None:
         """See that the version that was chosen satisfies who needs it, or choose another one."""
@@ -226,7 +238,9 @@ class _Walk:
         row = self.chosen[name]
         if not specifier or self.shelf.satisfies(row.file.version, specifier):
             return
-        needs = f"{package} {self.chosen[package].file.version} needs {name} ({dependency.operator} {dependency.version})"
+        needs = (
+            f"{package} {self.chosen[package].file.version} needs {name} ({dependency.operator} {dependency.version})"
+        )
         if not self.bounds.get(name):
             self.unmet[f"{needs}, the snapshot has {row.file.version}"] = None
             return
@@ -252,7 +266,9 @@ class _Walk:
         return self._told(package, bounds, every)
 
     def _told(self, package: PackageName, bounds: Sequence[_Bound], every: Sequence[Listed]) -> Contradiction:
-        said = " and ".join(dict.fromkeys(b.by + (f" (by way of {' > '.join(b.why)})" if b.why else "") for b in bounds))
+        said = " and ".join(
+            dict.fromkeys(b.by + (f" (by way of {' > '.join(b.why)})" if b.why else "") for b in bounds)
+        )
         current = self.shelf.current(package)
         has = f"{current.file.version} is current" if current is not None else "none is current"
         newest, number = self.shelf.newest(every).file.version, len(every)
@@ -283,8 +299,3 @@ class _Walk:
             chain.append(package)
             package = self.parents[package]
         return tuple(reversed(chain))
-
-
-def archived_beside(chosen: Mapping[PackageName, Listed], rows: Iterable[Listed]) -> list[Listed]:
-    """Of all visible rows of some packages those that stand in the archive beside the chosen ones."""
-    return [row for row in rows if row.file.id != chosen[row.file.package].file.id and row.status is FileStatus.ARCHIVED]

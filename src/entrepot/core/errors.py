@@ -135,6 +135,12 @@ class TooLarge(Invalid):
     code = "too-large"
 
 
+class Unresolvable(Invalid):
+    """Requirements that no set of packages meets; `payload["explanation"]` is what the resolver says of it."""
+
+    code = "unresolvable"
+
+
 class Contradiction(Invalid):
     """What is asked for can't be had together; the message names the smallest part of it that can't."""
 

@@ -74,7 +74,7 @@ class Report:
     """What a proposal tells.
 
     Attributes:
-        items: all packages that the source would list, by name; of a source that shows a mirror whole those that change.
+        items: all packages that the source would list, by name; of one that shows a mirror whole, those that change.
         unchanged: how many packages stay as they are and are not among the items.
         notes: what a reviewer should know besides, a sentence each.
     """
@@ -128,7 +128,7 @@ def changes_anything(counts: Mapping[str, int]) -> bool:
     return any(counts.get(kind) for kind in ("added", "updated", "downgraded", "changed", "archived", "removed"))
 
 
-def difference(before: Iterable[tuple[str, str]], after: Iterable[tuple[str, str]]) -> list[str]:
+def difference(before: Iterable[tuple[str, ...]], after: Iterable[tuple[str, ...]]) -> list[str]:
     """`+ tibble 3.2.1`, `- tibble 3.2.0`: what of (package, version, ...) is in one of the two alone, by name."""
     one, other = set(before), set(after)
     rows = [(row, "-") for row in one - other] + [(row, "+") for row in other - one]

@@ -8,13 +8,17 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, case, func, literal, or_, select, union_all
 
 from entrepot.core.changes import Change, ChangeKind, Seen, Version, describe
-from entrepot.core.model import WITHOUT_ARCHIVE, FileStatus, PackageName, Source, TransactionId
+from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName, Source, TransactionId
+from entrepot.core.proposals import Report
 from entrepot.db import bulk
-from entrepot.db.schema import STATUS_CODES, STATUSES, files, sources, transactions, visibility
+from entrepot.db import curations as db_curations
+from entrepot.db.schema import STATUS_CODES, STATUSES, files, proposals, sources, transactions, visibility
 
 
 def of_transaction(connection: Connection, source: Source, at: TransactionId) -> list[Change]:
     """What a transaction of a source did."""
+    if source.is_pinned:
+        return _of_pin(connection, at)
     query = (
         select(files.c.package, files.c.version, visibility.c.status, visibility.c.since)
         .join(files, files.c.id == visibility.c.file_id)
@@ -33,6 +37,33 @@ def of_transaction(connection: Connection, source: Source, at: TransactionId) ->
         return describe(begun, ended)
     touched = {(seen.package, seen.version) for seen in (*begun, *ended)}
     return describe(begun, ended, beside=_beside(connection, source, at, touched))
+
+
+def _of_pin(connection: Connection, at: TransactionId) -> list[Change]:
+    """What moving a source from one snapshot to another did: it has no rows of its own, but a proposal that tells."""
+    query = select(proposals.c.id).where(proposals.c.committed == at)
+    id_ = connection.execute(query).scalar()
+    return _pin_changes(Report.of_json(db_curations.report(connection, id_))) if id_ is not None else []
+
+
+def _pin_changes(report: Report) -> list[Change]:
+    """The changes that a proposal tells, as a transaction tells them: an update names the version that it replaced."""
+    changes = [
+        Change(
+            ChangeKind.ADDED if item.previous is None else ChangeKind.UPDATED,
+            PackageName(item.package),
+            item.version,
+            item.previous,
+        )
+        for item in report.items
+    ]
+    updated = {(change.package, change.previous) for change in changes}
+    changes += [
+        Change(ChangeKind(gone.change), PackageName(gone.package), gone.version)
+        for gone in report.leaving
+        if (gone.package, gone.version) not in updated
+    ]
+    return sorted(changes, key=lambda change: (change.package, change.kind.value, change.version))
 
 
 def _beside(connection: Connection, source: Source, at: TransactionId, touched: Collection[Version]) -> set[Version]:
@@ -57,14 +88,31 @@ def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[Change
     The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
     """
     plain = [type_.value for type_ in WITHOUT_ARCHIVE]
+    pinned = [type_.value for type_ in PINNED]
     query = select(transactions.c.id, sources.c.type.in_(plain)).join(sources, sources.c.id == transactions.c.source_id)
-    is_plain = {id_: bool(found) for id_, found in connection.execute(query.where(transactions.c.id.in_(list(ids))))}
-    counts: dict[int, dict[ChangeKind, int]] = {}
+    query = query.where(transactions.c.id.in_(list(ids)), sources.c.type.not_in(pinned))
+    is_plain = {id_: bool(found) for id_, found in connection.execute(query)}
+    counts: dict[int, dict[ChangeKind, int]] = _of_pins(connection, ids)
     for which, changes in ((False, _one_current), (True, _side_by_side)):
         wanted = [id_ for id_ in is_plain if is_plain[id_] is which]
         if wanted:
             for at, *numbers in connection.execute(changes(_moves(wanted))):
                 counts[at] = dict(zip(_KINDS, map(int, numbers), strict=True))
+    return counts
+
+
+def _of_pins(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
+    """As `count`, of the transactions by which pinned sources moved."""
+    query = (
+        select(proposals.c.committed, proposals.c.id)
+        .join(sources, sources.c.id == proposals.c.source_id)
+        .where(proposals.c.committed.in_(list(ids)), sources.c.type.in_([type_.value for type_ in PINNED]))
+    )
+    counts = {}
+    for at, id_ in connection.execute(query).all():
+        changes = _pin_changes(Report.of_json(db_curations.report(connection, id_)))
+        if changes:
+            counts[at] = {kind: sum(change.kind is kind for change in changes) for kind in _KINDS}
     return counts
 
 

@@ -11,9 +11,11 @@ from entrepot.core.model import FileStatus, Sha256
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.ecosystems.python.entry import pack, unpack
+from entrepot.operations import curating
 from entrepot.operations.adding import Adding
 from entrepot.operations.changing import Outcome, State, owned, rules_of
 from entrepot.operations.uploads import Digests, Upload, check
+from entrepot.sources.kinds import KINDS
 from entrepot.storage import Key
 
 __all__ = [
@@ -105,6 +107,10 @@ def remove_package(app: App, source: str, package: str, *, scope: str, actor: st
     Raises:
         PackageNotFound: there is nothing of that name or scope.
     """
+    with app.db.read() as connection:
+        curated = db_sources.get(connection, source)
+    if KINDS[curated.type].base is not None:
+        return curating.take_out(app, curated, package, scope=scope, actor=actor, comment=comment)
     with app.db.write() as connection:
         found = owned(connection, source, package)
         gone = found.within(scope)

@@ -10,17 +10,26 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.errors import Invalid, NameTaken, SourceInUse
 from entrepot.core.model import Source, SourceType, check_name
+from entrepot.core.snapshots import cut_of
+from entrepot.db import curations as db_curations
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
+from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
+from entrepot.db.transactions import DatabaseHistory
+from entrepot.operations import curating
+from entrepot.operations.curating import Curation
 from entrepot.sources.kinds import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
     """A source with what it has now, and of a mirror how its syncs go (`job` is the active sync's id).
+
+    Of a curated or pinned source `snapshot` names that of its mirror which it is drawn from, and `include` the kinds of
+    dependencies that every package brings.
 
     Of a source that is read by the project `packages` are all names that its upstream lists, `projects_read` those of
     which more is known; None of other sources.
@@ -33,18 +42,30 @@ class SourceInfo:
     mirror: db_sources.MirrorState | None
     upstream: str | None
     job: int | None
+    snapshot: str | None = None
+    include: tuple[str, ...] | None = None
 
 
 def create_source(
-    app: App, name: str, *, type_: SourceType, succeed_on_existing: bool = False
+    app: App,
+    name: str,
+    *,
+    type_: SourceType,
+    actor: str = "setup",
+    curation: Curation | None = None,
+    succeed_on_existing: bool = False,
 ) -> tuple[SourceInfo, bool]:
-    """A new, empty source; whether it was made now.
+    """A new source, empty unless it shows a mirror at a snapshot; whether it was made now.
 
     Raises:
         InvalidName, NameTaken
-        Invalid: sources of that type are not made by hand, or not available.
+        Invalid: sources of that type are not made by hand, or not available, or not made so.
+        SnapshotNotFound, NeverSynced: the snapshot can't be had.
     """
     check_name(name, what="source")
+    wanted = curation or Curation()
+    curating.check(type_, wanted)
+    first = curating.first_draft(app, name, type_, wanted)
     with app.db.write() as connection:
         existing = db_sources.find(connection, name)
         if existing is not None and existing.name == name:
@@ -54,7 +75,8 @@ def create_source(
                 f"a source named {name!r} exists", hint="choose another name, or use --succeed-on-existing", name=name
             )
         _check_can_create(type_)
-        db_sources.add(connection, name=name, type_=type_, now=app.clock())
+        id_ = db_sources.add(connection, name=name, type_=type_, now=app.clock())
+        curating.begin(app, connection, id_, type_, wanted, first, actor=actor)
         return _info(app, connection, db_sources.get(connection, name)), True
 
 
@@ -140,6 +162,7 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
         read |= db_projects.count_read(connection, by_project)
     newest = db_sources.newest_transactions(connection, ids)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
+    pins, includes = db_curations.pins_now(connection), db_curations.includes(connection)
     jobs: dict[int | None, int] = {}
     for job in db_jobs.active(connection, kind="sync"):
         jobs.setdefault(job.source_id, job.id)
@@ -152,6 +175,8 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
             mirrors.get(source.id),
             _upstream(app, source, mirrors.get(source.id)),
             jobs.get(source.id),
+            pins.get(source.id),
+            includes.get(source.id),
         )
         for source in sources
     ]
@@ -159,12 +184,17 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
 
 def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, int]:
     """Source id -> packages, of sources whose files are all known."""
-    whole = [source for source in sources if not source.is_read_by_project]
+    whole = [source for source in sources if not source.is_read_by_project and not source.is_pinned]
     packages: dict[int, int] = {}
     for has_archive in (True, False):
         ids = [source.id for source in whole if source.has_archive is has_archive]
         if ids:
             packages |= db_files.counts_current(connection, ids, has_archive=has_archive)
+    history = DatabaseHistory(connection)
+    for source in sources:
+        if source.is_pinned:
+            cut = cut_of(source, history.last_upto(source.id, history.newest()), None, history)
+            packages[source.id] = db_listings.count_visible(connection, cut)[0] if cut.pin is not None else 0
     return packages
 
 

@@ -16,13 +16,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
-from entrepot.web.api import comparing, jobs, repos, service, sources
+from entrepot.web.api import comparing, jobs, proposals, repos, service, sources
 from entrepot.web.auth import actor_of
 from entrepot.web.context import PREFIX, Context
 from entrepot.web.errors import INTERNAL, status_of
 
 _log = logging.getLogger(__name__)
 SMALL_BODY = 1024**2
+LISTS = ("/proposals", "/check")
+"""Ends of paths that take lists of packages: lock files have some megabytes."""
+LIST_BODY = 32 * 1024**2
 
 
 def make_api(context: Context) -> FastAPI:
@@ -31,7 +34,7 @@ def make_api(context: Context) -> FastAPI:
         title="Entrepot", version=__version__, openapi_url=f"{PREFIX}/openapi.json", docs_url=None, redoc_url=None
     )
     api.state.context = context
-    for router in (repos.router, sources.router, comparing.router, jobs.router, service.router):
+    for router in (repos.router, sources.router, proposals.router, comparing.router, jobs.router, service.router):
         api.include_router(router, prefix=PREFIX)
     api.add_exception_handler(EntrepotError, _known_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
@@ -42,7 +45,8 @@ def make_api(context: Context) -> FastAPI:
 
 
 class Guard:
-    """Before a body is read: who may write, and how much may come (`max_upload` of files, else 1 MiB)."""
+    """Before a body is read: who may write, and how much may come (`max_upload` of files, 32 MiB of lists of packages,
+    else 1 MiB)."""
 
     def __init__(self, app: ASGIApp, *, token: str, max_upload: int) -> None:
         self._app = app
@@ -54,7 +58,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        limit = self._max_upload if headers.get("content-type", "").startswith("multipart/") else SMALL_BODY
+        limit = LIST_BODY if scope["path"].endswith(LISTS) else SMALL_BODY
+        if headers.get("content-type", "").startswith("multipart/"):
+            limit = self._max_upload
         came = 0
 
         async def bounded() -> Message:

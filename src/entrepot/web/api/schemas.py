@@ -40,42 +40,47 @@ Day = Annotated[date, BeforeValidator(_day)]
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """What a request may send: nothing that isn't known."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class NewRepository(_In):
+class NewRepository(In):
     name: str
     type: str = "r"
     description: Text = ""
     succeed_on_existing: bool = False
 
 
-class RepositoryEdit(_In):
+class RepositoryEdit(In):
     name: str | None = None
     description: Text | None = None
 
 
-class NewSource(_In):
+class NewSource(In):
     name: str
     type: str = "local"
+    snapshot: str | None = None
+    include: list[str] | None = Field(default=None, max_length=10)
+    archived: bool = True
     succeed_on_existing: bool = False
 
 
-class SourceEdit(_In):
+class SourceEdit(In):
     name: str
 
 
-class NewSubscription(_In):
+class NewSubscription(In):
     source: str
     succeed_on_existing: bool = False
 
 
-class NewOrder(_In):
+class NewOrder(In):
     sources: list[str] = Field(max_length=1000)
 
 
-class Comment(_In):
+class Comment(In):
     comment: Text = ""
 
 
@@ -87,14 +92,14 @@ class Yank(Removal):
     reason: Text = ""
 
 
-class SyncRequest(_In):
+class SyncRequest(In):
     """`history` is for the first sync alone."""
 
     force: bool = False
     history: History | None = None
 
 
-class DescribeRequest(_In):
+class DescribeRequest(In):
     """Days, both inclusive; without them all that are over."""
 
     start: Day | None = Field(default=None, alias="from")
@@ -157,6 +162,9 @@ class Source(BaseModel):
     transaction: int | None
     upstream: str | None
     sync: SyncState | None
+    snapshot: str | None
+    include: list[str] | None
+    archived: bool | None
 
     @classmethod
     def of(cls, info: SourceInfo, *, next_sync: datetime | None = None) -> Source:
@@ -182,6 +190,9 @@ class Source(BaseModel):
             transaction=info.transaction,
             upstream=shown(info.upstream) if info.upstream is not None else None,
             sync=state,
+            snapshot=info.snapshot,
+            include=list(info.include) if info.include is not None else None,
+            archived=info.source.shows_archive if info.include is not None else None,
         )
 
 

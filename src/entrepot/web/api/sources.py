@@ -14,6 +14,7 @@ from entrepot.core.errors import Invalid
 from entrepot.core.model import SourceType
 from entrepot.core.room import needs_room
 from entrepot.operations import browsing, describing, packages, records, sources, syncing, working
+from entrepot.operations.curating import Curation, parse_include
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import (
@@ -52,9 +53,15 @@ def list_sources(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def create_source(app: AppDep, _: Actor, body: schemas.NewSource, response: Response) -> schemas.Source:
+def create_source(app: AppDep, actor: Actor, body: schemas.NewSource, response: Response) -> schemas.Source:
+    include = parse_include(body.include) if body.include is not None else None
     info, is_new = sources.create_source(
-        app, body.name, type_=_type(body.type), succeed_on_existing=body.succeed_on_existing
+        app,
+        body.name,
+        type_=_type(body.type),
+        actor=actor,
+        curation=Curation(body.snapshot, include, body.archived),
+        succeed_on_existing=body.succeed_on_existing,
     )
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return source_shape(app, info)

@@ -1,0 +1,350 @@
+"""Curated CRAN sources: the packages of a list with their dependencies, drawn from one snapshot of the mirror."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from entrepot.app import App
+from entrepot.core import closure
+from entrepot.core.closure import Closure
+from entrepot.core.errors import Conflict, Invalid, PackageNotFound
+from entrepot.core.jobs import no_log, no_report
+from entrepot.core.model import File, FileStatus, Listed, PackageName
+from entrepot.core.nearnames import near
+from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
+from entrepot.core.releases import Dependency
+from entrepot.core.requirements import Requirement
+from entrepot.core.snapshots import Cut
+from entrepot.db import files as db_files
+from entrepot.db import listings as db_listings
+from entrepot.ecosystems.r import dependencies, lists, packages
+from entrepot.ecosystems.r.base import BASE
+from entrepot.ecosystems.r.versions import version_key
+from entrepot.operations.drafting import Draft, State, Wish
+from entrepot.operations.pinning import Named, name_snapshot
+from entrepot.sources.describe import describe_files
+
+MOST_NEAR = 20
+"""Unknown names for which like ones are looked for."""
+MOST_READ = 5000
+"""Descriptions that one draft reads from upstream, each a request."""
+
+
+def draft(app: App, state: State, wish: Wish) -> Draft:
+    """What the source would show.
+
+    Raises:
+        PackageNotFound: packages that were asked for are unknown at the snapshot, all together.
+        Contradiction: bounds that no version satisfies.
+        Invalid, InvalidBatch: the list can't be read, or asks for nothing.
+        UpstreamUnavailable: dependencies of old versions have to be read, and can't be.
+    """
+    named = _snapshot(app, state, wish)
+    asked, removed = _asked(state, wish), _removed(state, wish)
+    shelf = CranShelf(app, named.cut)
+    barred = [Requirement(PackageName(package), f"!={version}") for package, version in removed]
+    found = _close(app, state, shelf, asked, barred)
+    if found.unknown and not wish.skip_missing:
+        raise _unknown(found, shelf)
+    if wish.action == "remove":
+        _check_unneeded(wish, found)
+    # As it is kept, without the numbers of lines of a file that nobody has later.
+    asked = [replace(each, line=None) for each in asked if each.package in found.chosen]
+    before = _before(app, state)
+    target = _target(app, state, named.cut, found, [*asked, *barred])
+    _carry_over(target, state, before, gone=_is_gone(wish, removed))
+    request = {"requirements": [_packed(each) for each in asked], "removed": [list(each) for each in removed]}
+    return Draft(named, request, target, _report(found, asked, before, state, target))
+
+
+class CranShelf:
+    """`core.closure.Shelf` of a CRAN mirror at a cut."""
+
+    def __init__(self, app: App, cut: Cut) -> None:
+        self._app, self._cut = app, cut
+        with app.db.read() as connection:
+            rows = db_listings.visible(connection, cut, status=FileStatus.CURRENT)
+        self._current = {row.file.package: row for row in rows}
+        self._every: dict[str, list[Listed]] = {}
+        self._needs: dict[int, Mapping[str, Sequence[Dependency]]] = {}
+
+    @property
+    def names(self) -> Collection[str]:
+        return self._current.keys()
+
+    def current(self, package: str) -> Listed | None:
+        return self._current.get(PackageName(package))
+
+    def every(self, package: str) -> Sequence[Listed]:
+        if package not in self._every:
+            self.load([package])
+        return self._every[package]
+
+    def load(self, some: Iterable[str]) -> None:
+        """Have all versions of some packages at hand, with one look."""
+        wanted = {PackageName(name) for name in some} - self._every.keys()
+        self._every |= {name: [] for name in wanted}
+        with self._app.db.read() as connection:
+            for row in db_listings.visible_of(connection, self._cut, wanted) if wanted else ():
+                self._every[row.file.package].append(row)
+
+    def needs(self, file: File) -> Mapping[str, Sequence[Dependency]] | None:
+        if file.fields is None:
+            return self._needs.get(file.id)
+        if file.id not in self._needs:
+            fields = packages.read_fields(file.fields)
+            told = dependencies.of_description(fields)
+            self._needs[file.id] = {_KIND_OF.get(field, field): needed for field, needed in told.items()}
+        return self._needs[file.id]
+
+    def give_up(self, some: Iterable[File]) -> None:
+        """Take it that these versions, which nobody can read, need nothing."""
+        self._needs |= {file.id: {} for file in some}
+
+    def read_again(self, file_ids: Collection[int]) -> None:
+        """Learn of what was read of some versions meanwhile."""
+        with self._app.db.read() as connection:
+            files = db_files.by_ids(connection, file_ids)
+
+        def anew(row: Listed) -> Listed:
+            read = files.get(row.file.id)
+            return row if read is None else row._replace(file=row.file._replace(fields=read.fields))
+
+        self._current = {name: anew(row) for name, row in self._current.items()}
+        self._every = {name: [anew(row) for row in rows] for name, rows in self._every.items()}
+
+    def comes_with_r(self, name: str) -> bool:
+        # What was a package of CRAN once and came to R later is drawn from CRAN as long as it was there.
+        return name in BASE and PackageName(name) not in self._current
+
+    def satisfies(self, version: str, specifier: str) -> bool:
+        return lists.satisfies(version, specifier)
+
+    def newest(self, rows: Iterable[Listed]) -> Listed:
+        return max(rows, key=lambda row: version_key(row.file.version))
+
+
+_KIND_OF = {"linkingto": "linking-to"}
+
+
+def _snapshot(app: App, state: State, wish: Wish) -> Named:
+    """The snapshot to draw from: what is added or removed leaves the others as they are."""
+    pin = state.pin
+    with app.db.read() as connection:
+        if wish.action == "update" or pin is None:
+            return name_snapshot(app, connection, state.base, wish.snapshot)
+        pinned = Named(pin.snapshot, Cut(state.base.id, pin.upto))
+        if wish.snapshot in (None, pin.snapshot):
+            return pinned
+        if name_snapshot(app, connection, state.base, wish.snapshot).cut != pinned.cut:
+            raise Invalid(
+                f"source {state.source.name!r} is pinned to snapshot {pin.snapshot}, from which packages are added",
+                hint=f"use --snapshot={pin.snapshot}; `entrepot update --source={state.source.name}` moves all of it",
+            )
+        return pinned
+
+
+def _asked(state: State, wish: Wish) -> list[Requirement]:
+    """What is asked for from then on."""
+    before = [_unpacked(row) for row in state.pin.request["requirements"]] if state.pin else []
+    if wish.action == "remove":
+        gone = set(wish.packages) if not wish.removed else set()
+        return [requirement for requirement in before if requirement.package not in gone]
+    new = list(lists.read(wish.list_text).requirements) if wish.list_text is not None else []
+    if wish.packages:
+        new += lists.read("\n".join(wish.packages)).requirements
+    if wish.action == "add":
+        return _added(before, new, include_suggests=wish.include_suggests)
+    if not new and not before:
+        raise Invalid(
+            f"nothing was asked of source {state.source.name!r} yet",
+            hint="give the list of its packages with --file-in",
+        )
+    return new or before
+
+
+def _added(before: list[Requirement], new: list[Requirement], *, include_suggests: bool) -> list[Requirement]:
+    if not new:
+        raise Invalid("no packages to add", hint="give --packages=NAME,... or --file-in=FILE")
+    if include_suggests:
+        new = [replace(r, extras=(*r.extras, *({"suggests"} - set(r.extras)))) for r in new]
+    known = {(r.package, r.specifier, r.extras) for r in before}
+    fresh = [replace(r, line=None) for r in new if (r.package, r.specifier, r.extras) not in known]
+    named = {r.package for r in fresh if not r.specifier}
+    # A name that was there without anything said of it is said again, with more.
+    return [r for r in before if r.package not in named or r.specifier] + fresh
+
+
+def _removed(state: State, wish: Wish) -> list[tuple[str, str]]:
+    """The versions that were taken out by hand, which no later list brings back."""
+    before = [(package, version) for package, version in state.pin.request["removed"]] if state.pin else []
+    return [*before, *((package, version) for package in wish.packages for version in wish.removed)]
+
+
+def _close(
+    app: App, state: State, shelf: CranShelf, asked: Sequence[Requirement], barred: Sequence[Requirement]
+) -> Closure:
+    """The closure, after the dependencies of all old versions in it were read from upstream."""
+    shelf.load(r.package for r in (*asked, *barred) if r.specifier or shelf.current(r.package) is None)
+    notes: list[str] = []
+    total = 0
+    while (found := closure.close(asked, shelf, include=state.include, barred=barred)).unread:
+        total += len(found.unread)
+        if total > MOST_READ:
+            raise Invalid(
+                f"the dependencies of more than {MOST_READ} versions of that snapshot were not read yet",
+                hint=f"`entrepot describe --source={state.base.name}` reads all of a time, once",
+            )
+        notes += _read(app, state, shelf, found.unread)
+    return replace(found, unmet=(*found.unmet, *notes))
+
+
+def _read(app: App, state: State, shelf: CranShelf, files: Sequence[File]) -> list[str]:
+    """Read the dependencies of some versions; a note for each that can't be read."""
+    ids = [file.id for file in files]
+    describe_files(app, state.base.id, ids, report=no_report, log=no_log)
+    shelf.read_again(ids)
+    with app.db.read() as connection:
+        read = db_files.by_ids(connection, ids)
+    left = [file for file in files if read[file.id].fields is None]
+    shelf.give_up(left)
+    return [f"upstream's {file.name} can't be read, so what it needs is not known" for file in left]
+
+
+def _before(app: App, state: State) -> dict[int, File]:
+    """The files that the source shows now, by id."""
+    with app.db.read() as connection:
+        return db_files.by_ids(connection, state.shown)
+
+
+def _target(app: App, state: State, cut: Cut, found: Closure, bounds: Sequence[Requirement]) -> dict[int, FileStatus]:
+    """What the list brings: each package's version, and of the mirror's archive what the bounds admit."""
+    target = {chosen.file.id: FileStatus.CURRENT for chosen in found.chosen.values()}
+    if not state.source.shows_archive:
+        return target
+    specifiers: dict[str, list[str]] = {}
+    for requirement in bounds:
+        specifiers.setdefault(requirement.package, []).append(requirement.specifier)
+    with app.db.read() as connection:
+        archived = db_listings.briefs_of(connection, cut, list(found.chosen), FileStatus.ARCHIVED)
+    for row in archived:
+        if all(lists.satisfies(row.version, each) for each in specifiers.get(row.package, ())):
+            target.setdefault(row.id, FileStatus.ARCHIVED)
+    return target
+
+
+def _carry_over(
+    target: dict[int, FileStatus], state: State, before: Mapping[int, File], *, gone: Callable[[File], bool]
+) -> None:
+    """What was to be had stays to be had, in the archive: a lockfile that was made before goes on working."""
+    for id_ in state.shown:
+        if not gone(before[id_]):
+            target.setdefault(id_, FileStatus.ARCHIVED)
+
+
+def _is_gone(wish: Wish, removed: Collection[tuple[str, str]]) -> Callable[[File], bool]:
+    """Whether a file was taken out by hand, now or before."""
+    versions = set(removed)
+    packages_ = set(wish.packages) if wish.action == "remove" and not wish.removed else set()
+    return lambda file: file.package in packages_ or (file.package, file.version) in versions
+
+
+def _unknown(found: Closure, shelf: CranShelf) -> PackageNotFound:
+    """One error for all packages that were asked for and are not there, with names that may have been meant."""
+    told = []
+    for number, each in enumerate(found.unknown):
+        like = near(each.name, shelf.names) if number < MOST_NEAR and not shelf.comes_with_r(each.name) else []
+        more = f" (did you mean {' or '.join(like)}?)" if like else ""
+        told.append(
+            {"name": each.name, "reason": each.reason, "near": like, "text": f"{each.name}: {each.reason}{more}"}
+        )
+    return PackageNotFound(
+        f"{_many(len(told), 'package')} can't be had at this snapshot: "
+        + "; ".join(str(each["text"]) for each in told),
+        hint="correct the list, or leave them out with --skip-missing",
+        packages=[{key: each[key] for key in ("name", "reason", "near")} for each in told],
+    )
+
+
+def _check_unneeded(wish: Wish, found: Closure) -> None:
+    for package in wish.packages if not wish.removed else ():
+        chosen = found.chosen.get(PackageName(package))
+        if chosen is not None and chosen.why:
+            raise Conflict(
+                f"{package} is needed: {' > '.join((*chosen.why, chosen.file.package))}",
+                hint=f"remove {chosen.why[0]} first, or the version alone: {package}@{chosen.file.version}",
+            )
+
+
+def _report(
+    found: Closure,
+    asked: Sequence[Requirement],
+    before: Mapping[int, File],
+    state: State,
+    target: Mapping[int, FileStatus],
+) -> Report:
+    listed = {file.package: file for id_, file in before.items() if state.shown[id_] is FileStatus.CURRENT}
+    said: dict[str, list[str]] = {}
+    for requirement in asked:
+        said.setdefault(requirement.package, []).append(requirement.text)
+    items = tuple(
+        item_of(chosen.file, listed.get(name), why=chosen.why, asked=", ".join(said.get(name, ())))
+        for name, chosen in sorted(found.chosen.items())
+    )
+    missing = tuple(Missing(each.name, each.why, each.reason) for each in (*found.unknown, *found.missing))
+    notes = [f"needs R {found.needs_r[0]} or newer, because of {found.needs_r[1]}"] if found.needs_r else []
+    return Report(items, _leaving(before, state, target, found), missing, (*notes, *found.unmet))
+
+
+def _leaving(
+    before: Mapping[int, File], state: State, target: Mapping[int, FileStatus], found: Closure
+) -> tuple[Leaving, ...]:
+    rows = []
+    for id_, file in before.items():
+        if id_ not in target:
+            rows.append(Leaving(file.package, file.version, "removed", "taken out"))
+        elif state.shown[id_] is FileStatus.CURRENT and target[id_] is FileStatus.ARCHIVED:
+            chosen = found.chosen.get(file.package)
+            reason = f"replaced by {chosen.file.version}" if chosen is not None else "neither asked for nor needed"
+            rows.append(Leaving(file.package, file.version, "archived", reason))
+    return tuple(sorted(rows))
+
+
+def item_of(file: File, listed: File | None, *, why: tuple[str, ...] = (), asked: str = "") -> Item:
+    """A package as a proposal tells it: the version that would be current, and the one that is."""
+    fields = packages.read_fields(file.fields or "")
+    return Item(
+        package=file.package,
+        version=file.version,
+        previous=listed.version if listed is not None else None,
+        change=_change(file, listed),
+        license=fields.get("License"),
+        needs_compilation=fields.get("NeedsCompilation"),
+        why=why,
+        asked=asked,
+        size=file.size,
+    )
+
+
+def _change(file: File, listed: File | None) -> ItemChange:
+    if listed is None:
+        return ItemChange.ADDED
+    if listed.id == file.id:
+        return ItemChange.UNCHANGED
+    is_newer = version_key(file.version) >= version_key(listed.version)
+    return ItemChange.UPDATED if is_newer else ItemChange.DOWNGRADED
+
+
+def _packed(requirement: Requirement) -> list[Any]:
+    return [requirement.package, requirement.specifier, list(requirement.extras)]
+
+
+def _unpacked(row: Sequence[Any]) -> Requirement:
+    package, specifier, extras = row
+    return Requirement(PackageName(package), specifier, tuple(extras))
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

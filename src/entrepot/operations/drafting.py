@@ -1,0 +1,71 @@
+"""What is wished of a curated or pinned source, what it shows now, and the draft of a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from entrepot.core.model import FileStatus, Source, TransactionId
+from entrepot.core.proposals import Action, Report
+from entrepot.db.curations import Pin
+from entrepot.operations.pinning import Named
+
+
+@dataclass(frozen=True, slots=True)
+class Narrow:
+    """Which files of Python projects are exposed, and whether dependencies come along; None: as before."""
+
+    with_dependencies: bool | None = None
+    only_binary: bool | None = None
+    platforms: tuple[str, ...] | None = None
+    python_versions: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody wants to change.
+
+    Attributes:
+        list_text: the list as it was sent; with `update` it is the whole of what is asked for. None: as before.
+        constraints: a constraints file of pip, as text.
+        packages: names besides, or requirements as in a line of a list.
+        snapshot: as it was named; None: the newest (`update`), the pinned one (`add`).
+        include_suggests: the new lines bring what they suggest (`add`).
+        skip_missing: leave out what isn't there instead of refusing.
+        removed: with `remove`, the versions of `packages` that go; empty: all of them.
+    """
+
+    action: Action
+    list_text: str | None = None
+    constraints: str | None = None
+    packages: tuple[str, ...] = ()
+    snapshot: str | None = None
+    include_suggests: bool = False
+    skip_missing: bool = False
+    removed: tuple[str, ...] = ()
+    narrow: Narrow = field(default_factory=Narrow)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A curated or pinned source as it is now: with its mirror, its pin, its newest transaction (0: none) and what it
+    shows."""
+
+    source: Source
+    base: Source
+    include: tuple[str, ...]
+    pin: Pin | None
+    newest: TransactionId
+    shown: Mapping[int, FileStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A change that was worked out: the snapshot, what is asked for from then on (JSON values), what is then shown, and
+    what people are told of it."""
+
+    named: Named
+    request: dict[str, Any]
+    target: dict[int, FileStatus]
+    report: Report
