@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import comparing, curating, describe, jobs, listing, packages, repos, service, sources, sync
+from entrepot.cli import checking, comparing, curating, describe, jobs, listing, packages, repos, service, sources, sync
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -38,6 +38,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list jobs": jobs.list_jobs,
     "info": listing.info,
     "diff": comparing.diff,
+    "check": checking.check,
     "add": packages.add,
     "update": curating.update,
     "archive": packages.archive,

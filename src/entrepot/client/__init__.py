@@ -5,6 +5,8 @@ from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
     ApiError,
     Change,
+    CheckedEntry,
+    Checking,
     Completeness,
     Difference,
     Fault,
@@ -25,6 +27,8 @@ __all__ = [
     "PAGE_LIMIT",
     "ApiError",
     "Change",
+    "CheckedEntry",
+    "Checking",
     "Client",
     "Completeness",
     "Difference",

@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionErro
 from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
     ApiError,
+    Checking,
     Completeness,
     Difference,
     Job,
@@ -133,6 +134,11 @@ class Client:
         """What differs between two snapshots."""
         query = {"from": start, "to": end}
         return cast(Difference, self._call("GET", f"/repos/{_part(repo)}/diff", query=query))
+
+    def check_list(self, repo: str, text: str, *, constraints: str | None = None, snapshot: str = "latest") -> Checking:
+        """Which entries of a list of wanted packages, the text of a file, the repository can serve."""
+        body = {"list": text, "constraints": constraints, "snapshot": snapshot}
+        return cast(Checking, self._call("POST", f"/repos/{_part(repo)}/check", body=body, timeout=_LONG_TIMEOUT))
 
     # Sources
 

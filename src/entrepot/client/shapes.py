@@ -171,6 +171,37 @@ class Difference(TypedDict):
     changes: list[PackageDifference]
 
 
+class CheckedEntry(TypedDict):
+    """One entry of a list of wanted packages, and what a repository has for it."""
+
+    name: str
+    requirement: str
+    line: int | None
+    marker: str | None
+    verdict: Literal["served", "partial", "with-r", "missing", "unknown"]
+    lacks: Literal["package", "version", "files"] | None
+    version: str | None
+    source: str | None
+    archived: bool
+    yanked: bool
+    files_wanted: int
+    files_listed: int
+    lower: str | None
+    higher: str | None
+    near: list[str]
+    reason: str | None
+
+
+class Checking(TypedDict):
+    """What a repository can serve of a list; `servable` if it is all of it."""
+
+    snapshot: str
+    format: str
+    servable: bool
+    counts: dict[str, int]
+    entries: list[CheckedEntry]
+
+
 # Not a class: "from" is a keyword.
 Completeness = TypedDict("Completeness", {"from": str, "to": str, "incomplete": int, "versions": int})
 

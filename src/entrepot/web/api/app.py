@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
-from entrepot.web.api import comparing, jobs, proposals, repos, service, sources
+from entrepot.web.api import checking, comparing, jobs, proposals, repos, service, sources
 from entrepot.web.auth import actor_of
 from entrepot.web.context import PREFIX, Context
 from entrepot.web.errors import INTERNAL, status_of
@@ -34,7 +34,15 @@ def make_api(context: Context) -> FastAPI:
         title="Entrepot", version=__version__, openapi_url=f"{PREFIX}/openapi.json", docs_url=None, redoc_url=None
     )
     api.state.context = context
-    for router in (repos.router, sources.router, proposals.router, comparing.router, jobs.router, service.router):
+    for router in (
+        repos.router,
+        sources.router,
+        proposals.router,
+        comparing.router,
+        checking.router,
+        jobs.router,
+        service.router,
+    ):
         api.include_router(router, prefix=PREFIX)
     api.add_exception_handler(EntrepotError, _known_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
