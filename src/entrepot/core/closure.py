@@ -267,7 +267,7 @@ class _Walk:
 
     def _told(self, package: PackageName, bounds: Sequence[_Bound], every: Sequence[Listed]) -> Contradiction:
         said = " and ".join(
-            dict.fromkeys(b.by + (f" (by way of {' > '.join(b.why)})" if b.why else "") for b in bounds)
+            dict.fromkeys(b.by + (f" (by way of {' > '.join(b.why)})" if len(b.why) > 1 else "") for b in bounds)
         )
         current = self.shelf.current(package)
         has = f"{current.file.version} is current" if current is not None else "none is current"

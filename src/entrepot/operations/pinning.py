@@ -18,10 +18,14 @@ from entrepot.sources.kinds import KINDS
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """A state of a mirror: the name that people give it (a day, or a transaction), and its cut."""
+    """A state of a mirror: the name that people give it (a day, or a transaction), and its cut.
+
+    `at` is the time of the newest state of a mirror that is read by the project: its cut says that no more later.
+    """
 
     name: str
     cut: Cut
+    at: int | None = None
 
 
 def base_of(connection: Connection, type_: SourceType) -> Source | None:
@@ -74,18 +78,18 @@ def _of_times(app: App, base: Source, wanted: Latest | AsOfTransaction | AsOfDay
     now, today = int(app.clock().timestamp()), app.today()
     match wanted:
         case Latest():
-            return Named(str(today), Cut(base.id, PRESENT))
+            return Named(str(today), Cut(base.id, PRESENT), now)
         case AsOfTransaction(id=id_):
-            return Named(str(id_), Cut(base.id, PRESENT, time_of(history, id_)))
+            return Named(str(id_), Cut(base.id, history.newest(), time_of(history, id_)))
         case AsOfDay(day=day) if day == today:
-            return Named(str(day), Cut(base.id, PRESENT))
+            return Named(str(day), Cut(base.id, PRESENT), now)
         case AsOfDay(day=day):
             if day > today:
                 raise _too_new(day, today, "today", None)
             at = min(end_of(day), now)
             if at < 0:
                 raise _too_old(base, str(day))
-            return Named(str(day), Cut(base.id, PRESENT, at))
+            return Named(str(day), Cut(base.id, history.newest(), at))
 
 
 def _checked(base: Source, name: str, upto: TransactionId) -> Named:

@@ -187,8 +187,9 @@ def _new(app: App, state: State, draft: Draft, action: Action, actor: str) -> Ne
         action=action,
         base=state.newest,
         snapshot=draft.named.name,
-        upto=cut.upto,
-        at=cut.at,
+        # What is read by the project is told by times alone.
+        upto=TransactionId(0) if state.base.is_read_by_project else cut.upto,
+        at=cut.at if cut.at is not None else draft.named.at,
         asked=_digest(question),
         digest=_digest(whole),
         request=draft.request,

@@ -53,7 +53,7 @@ def package_record(app: App, open_: Callable[[], Opened], name: str, *, version:
         have = ", ".join(each.version for each in known.every)
         raise PackageNotFound(f"{name!r} has no version {version} at this snapshot", hint=f"it has {have}")
     file = release.file
-    described = opened.dialect.describe(file.fields, _document(app, opened, release))
+    described = opened.dialect.describe(file.fields, document(app, opened, release))
     with app.db.read() as connection:
         occurred = db_files.shown_since(connection, file.id, opened.cut_of(file))
     summary = PackageSummary(file.package, opened.names[file.source_id], release, described)
@@ -73,7 +73,7 @@ def _releases(opened: Opened, name: str) -> tuple[Opened, Releases]:
     return opened, found
 
 
-def _document(app: App, opened: Opened, release: Release) -> str | None:
+def document(app: App, opened: Opened, release: Release) -> str | None:
     """The metadata document of a release, fetched if need be; None if nobody has it, or upstream doesn't give it."""
     with app.db.read() as connection:
         kept = db_files.documents(connection, [each.file.id for each in release.files])
