@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import Entrepot
 from tests.support.archives import make_source_package
+from tests.support.distributions import wheel
+from tests.support.fake_pypi import FakePypi
 from tests.support.server import Live
 
 HEAD = (
@@ -124,3 +127,117 @@ def test_diff_of_an_index_says_that_it_is_partial(real: Entrepot) -> None:
         "No package differs",
         "Projects of an index are compared as far as they were read; upstream was not asked",
     ]
+
+
+# --- check ---
+
+
+def lock(folder: Path, *lines: str) -> str:
+    """`--file-in` a file of these lines."""
+    path = folder / "list.txt"
+    path.write_text("\n".join(lines))
+    return f"--file-in={path}"
+
+
+def test_check_of_what_can_be_served(real: Entrepot, tmp_path: Path) -> None:
+    """Everything is there: exit code 0, and what each entry gets."""
+    result = real("check", "--repo=mine", lock(tmp_path, "abc>=0.9", "xyz==1.0", "utils"))
+    assert (result.exit_code, result.stdout.splitlines(), result.stderr) == (
+        0,
+        ["with-r  utils", "served  abc>=0.9  1.0", "served  xyz==1.0  1.0"],
+        "3 of 3 entries can be served: 1 with-r, 2 served\n",
+    )
+
+
+def test_check_of_what_is_missing(real: Entrepot, start: str, tmp_path: Path) -> None:
+    """Something is missing: exit code 4, and what comes nearest, at the end where it is seen."""
+    file_in = lock(tmp_path, "abd", "abc==1.5", "qqqqqq", "abc==1.0", "abc>=3")
+    result = real("check", "--repo=mine", file_in)
+    assert (result.exit_code, result.stdout.splitlines(), result.stderr) == (
+        4,
+        [
+            "served   abc==1.0  1.0, archived",
+            "missing  abd       there is no such package",
+            "missing  abc==1.5  there is no such version; nearest 1.0 and 2.0",
+            "missing  qqqqqq    there is no such package",
+            "missing  abc>=3    there is no such version; nearest 2.0",
+        ],
+        "1 of 5 entries can be served: 1 served, 4 missing\n",
+    )
+    named = real("check", "--repo=mine", lock(tmp_path, "ABC"))
+    assert named.stdout == "missing  ABC  there is no such package; did you mean abc?\n"
+    before = real("check", "--repo=mine", lock(tmp_path, "new"), f"--snapshot={start.partition('=')[2]}")
+    assert before.exit_code == 4
+
+
+def test_check_for_programs(real: Entrepot, live: Live, tmp_path: Path) -> None:
+    """JSON is what the API answers, with the same exit code; CSV has a row an entry."""
+    file_in = lock(tmp_path, "abc==1.5", "xyz")
+    result = real("check", "--repo=mine", file_in, "-ojson")
+    asked = {"list": "abc==1.5\nxyz"}
+    assert (result.exit_code, json.loads(result.stdout)) == (4, live.api("POST", "/repos/mine/check", asked)[1])
+    csv = real("check", "--repo=mine", file_in, "--csv-out=-")
+    assert (csv.exit_code, csv.stdout.splitlines()) == (
+        4,
+        [
+            "name,requirement,line,marker,verdict,lacks,version,source,archived,yanked,files_wanted,files_listed,lower,"
+            "higher,near,reason",
+            "abc,abc==1.5,1,,missing,version,,,false,false,0,0,1.0,,,",
+            "xyz,xyz,2,,served,,1.0,internal,false,false,0,0,,,,",
+        ],
+    )
+
+
+def test_check_of_standard_input(real: Entrepot) -> None:
+    """`-` reads standard input."""
+    result = real("check", "--repo=mine", "--file-in=-", stdin="abc\n")
+    assert (result.exit_code, result.stdout) == (0, "served  abc  1.0\n")
+
+
+def test_check_with_constraints(real: Entrepot, live: Live, tmp_path: Path) -> None:
+    """A constraints file is read beside a list of Python packages; some files of a release are some of it."""
+    real.said("create", "source", "--name=py", "--type=local-python")
+    real.said("create", "repo", "--name=team", "--type=python")
+    real.said("subscribe", "--repo=team", "--source=py")
+    wheels = [wheel("demo", "1.0"), wheel("demo", "2.0")]
+    live.upload("py", *wheels)
+    constraints = tmp_path / "constraints.txt"
+    constraints.write_text("demo<2\n")
+    flags = ("--repo=team", f"--constraints={constraints}", lock(tmp_path, "demo"))
+    result = real("check", *flags)
+    assert (result.exit_code, result.stdout) == (0, "served  demo<2  1.0\n")
+    digests = " ".join(f"--hash=sha256:{digest}" for digest in (hashlib.sha256(wheels[0][1]).hexdigest(), "0" * 64))
+    some = real("check", "--repo=team", lock(tmp_path, f"demo==1.0 {digests}"))
+    assert (some.exit_code, some.stdout) == (0, "partial  demo==1.0  1.0, 1 of 2 files\n")
+    none = real("check", "--repo=team", lock(tmp_path, f"demo==2.0 {digests}"))
+    assert (none.exit_code, none.stdout) == (4, "missing  demo==2.0  none of 2 files is there; 2.0 has others\n")
+
+
+def test_check_with_an_upstream_that_does_not_answer(live_proxied: Live, pypi: FakePypi, tmp_path: Path) -> None:
+    """What can't be told is exit code 6, unless something is missing."""
+    command = Entrepot(live_proxied.address, live_proxied.token)
+    pypi.fail(pypi.page("demo"), "html")
+    result = command("check", "--repo=pypi", lock(tmp_path, "demo"))
+    assert (result.exit_code, result.stdout.split()[:2]) == (6, ["unknown", "demo"])
+    assert command("check", "--repo=pypi", lock(tmp_path, "demo", "nothing-there")).exit_code == 4
+
+
+def test_lists_that_can_not_be_checked(real: Entrepot, tmp_path: Path) -> None:
+    """A file that is not there, no text, too large, empty or of the other ecosystem is told (2)."""
+    path = tmp_path / "x"
+    assert real.failed("check", "--repo=mine", f"--file-in={path}") == (
+        2,
+        [f"Error: can't use '{path}': no such file or directory"],
+    )
+    for data, words in (
+        (b"\xff\xfe\x00", "is not a text file"),
+        (b"x" * 20_000_001, "more than 20 MB"),
+        (b"", "the list is empty"),
+        (b'version = 1\n[[package]]\nname = "x"\n', "Python"),
+    ):
+        path.write_bytes(data)
+        code, lines = real.failed("check", "--repo=mine", f"--file-in={path}")
+        assert (code, words in lines[0]) == (2, True), lines
+    assert real.failed("check", "--repo=mine", f"--file-in={tmp_path}")[0] == 2
+    assert real.failed("check", "--repo=no", lock(tmp_path, "abc"))[0] == 4
+    assert real.failed("check", "--repo=mine", lock(tmp_path, "abc"), "--snapshot=2031-01-01")[0] == 4

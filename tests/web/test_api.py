@@ -45,6 +45,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/packages/p/unyank", {"scope": "all"}),
     ("POST", "/sources/cran/sync", {}),
     ("POST", "/sources/cran/describe", {}),
+    ("POST", "/repos/mine/check", {"list": "abc"}),
     ("POST", "/jobs/1/cancel", {}),
 ]
 

@@ -1,7 +1,8 @@
-"""`/diff` of the JSON API: shapes, defaults, errors."""
+"""`/diff` and `/check` of the JSON API: shapes, defaults, errors."""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -117,3 +118,98 @@ def test_what_can_not_be_compared(site: Live, path: str, status: int, code: str)
     """An unknown repository, source or snapshot is a 404, a missing one a 422."""
     answer = site.api("GET", path)
     assert (answer[0], answer[1]["code"]) == (status, code)
+
+
+def entry(requirement: str, verdict: str, **facts: Any) -> dict[str, Any]:
+    return {
+        "name": requirement.partition("=")[0].partition(">")[0],
+        "requirement": requirement,
+        "line": None,
+        "marker": None,
+        "verdict": verdict,
+        "lacks": None,
+        "version": None,
+        "source": None,
+        "archived": False,
+        "yanked": False,
+        "files_wanted": 0,
+        "files_listed": 0,
+        "lower": None,
+        "higher": None,
+        "near": [],
+        "reason": None,
+        **facts,
+    }
+
+
+def test_a_list_of_r_packages(site: Live) -> None:
+    """Each entry with what is served of it, or what is missing and what is next to it."""
+    asked = {"list": "abc==1.0\nabc\nabc==1.5\nxyzz\nutils\n"}
+    assert site.api("POST", "/repos/mine/check", asked) == (
+        200,
+        {
+            "snapshot": "latest",
+            "format": "requirements",
+            "servable": False,
+            "counts": {"served": 2, "partial": 0, "with-r": 1, "missing": 2, "unknown": 0},
+            "entries": [
+                entry("abc==1.0", "served", line=1, version="1.0", source="internal", archived=True),
+                entry("abc", "served", line=2, version="2.0", source="internal"),
+                entry("abc==1.5", "missing", line=3, lacks="version", lower="1.0", higher="2.0"),
+                entry("xyzz", "missing", line=4, lacks="package"),
+                entry("utils", "with-r", line=5),
+            ],
+        },
+    )
+    asked = {"list": "abc==2.0", "snapshot": str(first(site))}
+    assert site.api("POST", "/repos/mine/check", asked)[1]["entries"] == [
+        entry("abc==2.0", "missing", line=1, lacks="version", lower="1.0")
+    ]
+
+
+def test_a_list_of_python_packages(live: Live) -> None:
+    """Files are told by their hashes; constraints and markers are those of the list."""
+    name, data = wheel("demo", "1.0")
+    live.api("POST", "/sources", {"name": "py", "type": "local-python"})
+    live.api("POST", "/repos", {"name": "team", "type": "python"})
+    live.api("POST", "/repos/team/sources", {"source": "py"})
+    live.upload("py", (name, data))
+    digest = hashlib.sha256(data).hexdigest()
+    text = f"demo==1.0 ; python_version >= '3.9' --hash=sha256:{digest} --hash=sha256:{'0' * 64}\ndemo\n"
+    answer = live.api("POST", "/repos/team/check", {"list": text, "constraints": "demo>=1"})
+    assert answer[0] == 200
+    served = {"version": "1.0", "source": "py"}
+    marked = {"line": 1, "marker": 'python_version >= "3.9"', "files_wanted": 2, "files_listed": 1}
+    first_entry, second_entry = answer[1]["entries"]
+    assert first_entry == entry(first_entry["requirement"], "partial", **marked, **served)
+    assert second_entry == entry("demo>=1", "served", line=2, **served)
+    assert answer[1]["servable"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "code"),
+    [
+        ("/repos/none/check", {"list": "abc"}, 404, "repository-not-found"),
+        ("/repos/mine/check", {"list": "abc", "snapshot": "tomorrow"}, 404, "snapshot-not-found"),
+        ("/repos/mine/check", {"list": ""}, 422, "invalid"),
+        ("/repos/mine/check", {"list": "abc", "constraints": "abc"}, 422, "invalid"),
+        ("/repos/mine/check", {"list": 'version = 1\n[[package]]\nname = "x"\n'}, 422, "invalid"),
+        ("/repos/mine/check", {"list": "abc\n!!!\n???\n"}, 422, "invalid-batch"),
+        ("/repos/mine/check", {}, 422, "invalid"),
+        ("/repos/mine/check", {"list": "abc", "other": 1}, 422, "invalid"),
+        ("/repos/mine/check", {"list": "x" * 20_000_001}, 413, "too-large"),
+        ("/repos/mine/check", {"list": "x" * 40_000_000}, 413, "too-large"),
+    ],
+    ids=[str(number) for number in range(10)],
+)
+def test_lists_that_can_not_be_checked(site: Live, path: str, body: dict[str, Any], status: int, code: str) -> None:
+    """What can't be read is a 422 that says why, what is too large a 413."""
+    answer = site.api("POST", path, body)
+    assert (answer[0], answer[1]["code"]) == (status, code)
+
+
+def test_a_list_of_some_megabytes(site: Live) -> None:
+    """Lock files may be larger than other requests."""
+    lines = "abc==1.0 # " + "x" * 200 + "\n"
+    answer = site.api("POST", "/repos/mine/check", {"list": lines * 20_000})
+    assert (answer[0], answer[1]["counts"]["served"]) == (200, 20_000)

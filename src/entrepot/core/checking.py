@@ -74,8 +74,8 @@ class Versions(Protocol):
     def matching(self, offers: Sequence[Offer], specifier: str) -> list[Offer]:
         """Those that a client takes for these bounds, in their order."""
 
-    def ends(self, specifier: str) -> tuple[Any, Any]:
-        """The keys next to which to look for versions below and above the bounds; None where there is none."""
+    def beside(self, offers: Sequence[Offer], specifier: str) -> tuple[list[Offer], list[Offer]]:
+        """Those that are too low for these bounds and those that are too high, both in their order."""
 
 
 def judge(wanted: Requirement, offers: Sequence[Offer], versions: Versions) -> Checked:
@@ -84,7 +84,9 @@ def judge(wanted: Requirement, offers: Sequence[Offer], versions: Versions) -> C
         return Checked(wanted, Verdict.MISSING, Lack.PACKAGE)
     matching = versions.matching(offers, wanted.specifier)
     if not matching:
-        lower, higher = _neighbours(offers, *versions.ends(wanted.specifier))
+        # What was yanked is nobody's next choice.
+        below, above = versions.beside([offer for offer in offers if not offer.is_yanked], wanted.specifier)
+        lower, higher = below[0].version if below else None, above[-1].version if above else None
         return Checked(wanted, Verdict.MISSING, Lack.VERSION, lower=lower, higher=higher)
     if not wanted.hashes:
         # What is in the index comes before what its archive alone has, be that newer.
@@ -103,13 +105,3 @@ def _judge_files(wanted: Requirement, matching: Sequence[Offer]) -> Checked:
     if not all(offer.is_hashed for offer in matching):
         return Checked(wanted, Verdict.UNKNOWN, reason="the index does not tell the SHA-256 of all its files")
     return Checked(wanted, Verdict.MISSING, Lack.FILES, offer=best)
-
-
-def _neighbours(offers: Sequence[Offer], low: Any, high: Any) -> tuple[str | None, str | None]:
-    """The newest version up to `low` and the oldest from `high` on; what was yanked is nobody's next choice."""
-    usable = [offer for offer in offers if not offer.is_yanked]
-    lower = next((offer for offer in usable if low is not None and offer.key <= low), None)
-    higher = next((offer for offer in reversed(usable) if high is not None and offer.key >= high), None)
-    if higher is lower:
-        higher = None
-    return lower.version if lower else None, higher.version if higher else None

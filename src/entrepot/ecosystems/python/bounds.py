@@ -9,9 +9,6 @@ from packaging.version import InvalidVersion, Version
 
 from entrepot.core.checking import Offer
 
-Key = tuple[bool, Version]
-"""As `jsonapi.version_key`: what is no version comes before all that are."""
-
 
 def matching(offers: Sequence[Offer], specifier: str) -> list[Offer]:
     """Those that installers take: pre-releases only if nothing else will do or a bound names one, yanked ones only if
@@ -27,19 +24,33 @@ def matching(offers: Sequence[Offer], specifier: str) -> list[Offer]:
     return [offer for offer in found if not offer.key[1].is_prerelease] or found
 
 
-def ends(specifier: str) -> tuple[Key | None, Key | None]:
-    """The highest version below which nothing will do, and the lowest above which nothing will; else the other one."""
-    bounds = [(bound.operator, key) for bound in SpecifierSet(specifier) if (key := _key(bound)) is not None]
-    low = max((key for operator, key in bounds if operator in (">", ">=", "==", "~=", "===")), default=None)
-    high = min((key for operator, key in bounds if operator in ("<", "<=", "==", "===")), default=None)
-    if low is None and high is None:
-        low = max((key for _, key in bounds), default=None)
-    return (high if low is None else low), (low if high is None else high)
+def beside(offers: Sequence[Offer], specifier: str) -> tuple[list[Offer], list[Offer]]:
+    """Those that are too low for the bounds and those that are too high; what is no version is neither."""
+    bounds = [(bound, _version(bound)) for bound in SpecifierSet(specifier)]
+    low: list[Offer] = []
+    high: list[Offer] = []
+    for offer in offers:
+        is_version, version = offer.key
+        if not is_version:
+            continue
+        missed = [(each, its) for each, its in bounds if not each.contains(version, prereleases=True)]
+        if any(_is_too_low(each.operator, version, its) for each, its in missed):
+            low.append(offer)
+        elif missed:
+            high.append(offer)
+    return low, high
 
 
-def _key(bound: Specifier) -> Key | None:
+def _is_too_low(operator: str, version: Version, bound: Version | None) -> bool:
+    """Whether a version that a bound does not hold for is below it."""
+    if operator in ("<", "<="):
+        return False
+    return operator in (">", ">=", "!=") or bound is None or version < bound
+
+
+def _version(bound: Specifier) -> Version | None:
     try:
-        return True, Version(bound.version.removesuffix(".*"))
+        return Version(bound.version.removesuffix(".*"))
     except InvalidVersion:
         return None
 

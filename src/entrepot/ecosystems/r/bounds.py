@@ -28,11 +28,15 @@ def matching(offers: Sequence[Offer], specifier: str) -> list[Offer]:
     return found
 
 
-def ends(specifier: str) -> tuple[VersionKey | None, VersionKey | None]:
-    """The highest version below which nothing will do, and the lowest above which nothing will; else the other one."""
+def beside(offers: Sequence[Offer], specifier: str) -> tuple[list[Offer], list[Offer]]:
+    """Those that are too low for the bounds and those that are too high."""
     found = [(sign, version_key(version)) for sign, version in bounds(specifier)]
-    low = max((key for sign, key in found if sign in (">", ">=", "==")), default=None)
-    high = min((key for sign, key in found if sign in ("<", "<=", "==")), default=None)
-    if low is None and high is None:
-        low = max((key for _, key in found), default=None)
-    return (high if low is None else low), (low if high is None else high)
+    low: list[Offer] = []
+    high: list[Offer] = []
+    for offer in offers:
+        missed = [(sign, key) for sign, key in found if not _HOLDS[sign](offer.key, key)]
+        if any(sign in (">", ">=", "!=") or (sign == "==" and offer.key < key) for sign, key in missed):
+            low.append(offer)
+        elif missed:
+            high.append(offer)
+    return low, high
