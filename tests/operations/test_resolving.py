@@ -159,13 +159,10 @@ def test_bounds_that_contradict_each_other(proxied: App, pypi: FakePypi) -> None
     for version in ("1", "2"):
         pypi.add(*wheel("lib", version))
     error = refused(proxied, "left", "right")
-    assert error.message == (
-        "the requirements can't be met together: all versions of left depend on lib<2; "
-        "all versions of right depend on lib>=2; you require left and right"
-    ) or error.message == (
-        "the requirements can't be met together: all versions of right depend on lib>=2; "
-        "all versions of left depend on lib<2; you require left and right"
-    )
+    begin, _, facts = error.message.partition(": ")
+    assert begin == "the requirements can't be met together"
+    told = ["all versions of left depend on lib<2", "all versions of right depend on lib>=2"]
+    assert sorted(facts.split("; ")) == [*told, "you require left and right"]
     assert error.code == "unresolvable"
     assert "we can conclude that your requirements are unsatisfiable" in str(error.payload["explanation"])
     assert "127.0.0.1" not in str(error.payload)
@@ -207,6 +204,9 @@ def test_names_that_the_index_lacks(proxied: App, pypi: FakePypi) -> None:
     assert {"neither", "nothing-at-all"} <= set(error.payload["missing"])  # type: ignore[call-overload]
     assert "neither" in error.message
     assert "nothing-at-all" in error.message
+    error = refused(proxied, "gone; sys_platform == 'win32'")
+    assert error.payload["missing"] == ["gone"]
+    assert "{" not in error.message
 
 
 def test_an_index_without_times(proxied: App, pypi: FakePypi) -> None:
@@ -227,9 +227,7 @@ def test_a_python_that_is_excluded(proxied: App, pypi: FakePypi) -> None:
     assert "new==1" in error.message
     assert pins(ask(proxied, "past", python_versions=("3.9", "3.11"))) == ["past==1"]
     error = refused(proxied, "past", python_versions=("3.9", "3.12"))
-    assert error.message == "past 1 can't be used with Python 3.12: it requires Python <3.12,>=3.8" or (
-        error.message == "past 1 can't be used with Python 3.12: it requires Python >=3.8,<3.12"
-    )
+    assert error.message == "past 1 can't be used with Python 3.12: it requires Python >=3.8,<3.12"
     assert pins(ask(proxied, "past; python_version < '3.12'", python_versions=("3.9", "3.12"))) == [
         "past==1 ; python_full_version < '3.12'"
     ]
@@ -245,6 +243,8 @@ def test_a_python_that_is_excluded(proxied: App, pypi: FakePypi) -> None:
         (("demo\n-e .",), {}),
         (("demo >= one",), {}),
         (("",), {}),
+        (("demo; " + "(" * 4000,), {}),
+        (("demo" * 2000,), {}),
         (("demo",), {"constraints": ("demo @ file:///etc/passwd",)}),
         (("demo",), {"constraints": ("--pre",)}),
         (("demo",), {"python_versions": ("3",)}),
@@ -310,6 +310,8 @@ def test_an_sdist_with_static_needs(proxied: App, pypi: FakePypi, setup_py: dict
         (BEFORE_STATIC, b'[project]\nname = "demo"\ndependencies = ["?"]\n', "can't be read"),
         (BEFORE_STATIC, b'[project]\nname = "demo"\ndynamic = 5\n', "can't be read"),
         (BEFORE_STATIC, b"[project", "can't be read"),
+        (BEFORE_STATIC, b"x = " + b"[" * 5000, "can't be read"),
+        ({"Metadata-Version": "2.é"}, b"[project]\n", "binds"),
         (BEFORE_STATIC, b"[tool.x]\n", "binds"),
     ],
 )
@@ -376,11 +378,9 @@ def test_wheels_without_metadata_beside_them(proxied: App, pypi: FakePypi) -> No
     expected = ["app==1", "lib==1"]
     assert pins(ask(proxied, "app")) == expected
     assert pypi.sent[lib.path] < 200_000
-    pypi.fail("*", "500")
-    pypi.heal(app.path)
-    assert pypi.count(app.path) >= 2
-    pypi.heal()
+    asked = pypi.count(app.path)
     assert pins(ask(proxied, "app")) == expected
+    assert pypi.count(app.path) == asked
 
 
 def test_a_wheel_without_any(proxied: App, pypi: FakePypi) -> None:
@@ -457,10 +457,6 @@ def test_the_environment_counts_for_nothing(
 def test_nothing_is_left(proxied: App, pypi: FakePypi) -> None:
     """No thread, process or file of a resolution outlives it, whether it succeeds or not."""
     pypi.add(*wheel("demo", "1"))
-    ask(proxied, "demo")
-    pypi.add(*wheel("other", "1"))
-    threads = {thread.name for thread in threading.enumerate()}
-    assert "loopback" not in threads
     children = _children()
     ask(proxied, "demo")
     refused(proxied, "demo>1")

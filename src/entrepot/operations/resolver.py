@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,9 @@ def run(
     if constraints:
         _write(folder / _CONSTRAINTS, constraints)
         command += ["--constraints", _CONSTRAINTS]
-    command += ["--default-index", index, "--python", sys.executable, "--python-version", python]
-    status = _run(command, folder, proxy)
+    command += ["--python", sys.executable, "--python-version", python]
+    # Not among the arguments, which everybody on this machine may read.
+    status = _run(command, folder, _environment(folder, proxy) | {"UV_DEFAULT_INDEX": index})
     return Ran(status, _text(folder / _PINS, LARGEST), _text(folder / _SAID, LONGEST_TOLD))
 
 
@@ -104,14 +105,14 @@ def _environment(folder: Path, proxy: str) -> dict[str, str]:
     }
 
 
-def _run(command: Sequence[str], folder: Path, proxy: str) -> int:
+def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
     """Run uv to its end; its status. What it started ends with it."""
     with (folder / _SAID).open("wb") as said:
         try:
             process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(folder, proxy),
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,

@@ -7,13 +7,11 @@ that does not say what it needs counts as one that needs nothing; whoever takes 
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import re
 import secrets
-import tempfile
+import threading
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote, unquote
 
@@ -21,27 +19,18 @@ from pydantic_core import from_json, to_json
 
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, SendFile
-from entrepot.core.errors import (
-    EntrepotError,
-    FileNotListed,
-    HashMismatch,
-    UpstreamInvalid,
-    UpstreamLacksFile,
-    UpstreamLacksParts,
-)
-from entrepot.core.model import Listed, PackageName, Sha256, Source
+from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
+from entrepot.core.model import Listed, PackageName, Source
 from entrepot.core.snapshots import Cut
-from entrepot.db import files as db_files
-from entrepot.db import projects as db_projects
-from entrepot.ecosystems.python import pypi, sdistneeds, simple, wheel
+from entrepot.ecosystems.python import pypi, simple
 from entrepot.ecosystems.python.names import is_canonical, normalize, parse_file_name
 from entrepot.operations.loopback import LoopbackServer
-from entrepot.operations.serving import patiently, stored_size
-from entrepot.operations.view import DatabaseView, fetch
-from entrepot.sources import pypifiles
-from entrepot.sources.projects import with_login
-from entrepot.storage import Key
+from entrepot.operations.needs import metadata_of_wheel, needs_of_sdist
+from entrepot.operations.serving import patiently
+from entrepot.operations.view import DatabaseView
 
+AT_ONCE = 8
+"""Answers that are made at once: other clients want pages and downloads too (`Flights`)."""
 _SDISTS = (".tar.gz", ".zip")
 _STAND_IN = "py3-none-any.whl"
 _NARROWS = re.compile(r"[<!~]|==")
@@ -72,6 +61,8 @@ class ResolverIndex:
         self._secret = secrets.token_urlsafe(16)
         self._stand_ins: dict[tuple[PackageName, str], StandIn] = {}
         self._failures: dict[str, Exception] = {}
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._is_over = False
         self.missing: dict[PackageName, FileNotListed] = {}
         self.unknown: dict[tuple[PackageName, str], str] = {}
         self.pythons: dict[tuple[PackageName, str], frozenset[str]] = {}
@@ -97,6 +88,7 @@ class ResolverIndex:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_over = True
         self._server.__exit__()
 
     def failure(self, said: str, *, any_will_do: bool) -> Exception | None:
@@ -109,7 +101,10 @@ class ResolverIndex:
     def respond(self, path: str) -> tuple[int, str, bytes]:
         """(status, media type, body) of a path. Blocks as long as upstream does."""
         try:
-            media_type, body = self._answer(path)
+            with self._turns:
+                if self._is_over:
+                    raise UpstreamUnavailable("nobody waits for it any more")
+                media_type, body = self._answer(path)
         except FileNotListed as error:
             return 404, "text/plain", error.message.encode()
         except Exception as error:
@@ -197,7 +192,7 @@ class ResolverIndex:
         try:
             document = self._listed(project, name + pypi.METADATA)
         except FileNotListed:
-            return self._out_of_wheel(self._listed(project, name))
+            return metadata_of_wheel(self._app, self._listed(project, name))
         return patiently(lambda: self._view().metadata(document.file))
 
     def _listed(self, project: PackageName, name: str) -> Listed:
@@ -206,53 +201,11 @@ class ResolverIndex:
         return answer.listed
 
     def _of_sdist(self, project: PackageName, stand_in: StandIn) -> bytes:
-        key = self._stored(self._listed(project, stand_in.sdist))
-        with tempfile.TemporaryFile(dir=self._app.settings.server.data_dir / "tmp") as file:
-            for piece in self._app.storage.stream(key):
-                file.write(piece)
-            size = file.tell()
-            file.seek(0)
-            needs = sdistneeds.read_needs(file, size, file_name=stand_in.sdist, name=project, version=stand_in.version)
+        needs = needs_of_sdist(self._app, self._listed(project, stand_in.sdist), version=stand_in.version)
         if needs.metadata is not None:
             return needs.metadata
         self.unknown[project, stand_in.version] = f"{stand_in.sdist}: {needs.why}"
         return f"Metadata-Version: 2.2\nName: {project}\nVersion: {stand_in.version}\n".encode()
-
-    def _out_of_wheel(self, listed: Listed) -> bytes:
-        """The metadata of a wheel that none is offered of; nothing, which is invalid, where it has none."""
-        file = listed.file
-        try:
-            if stored_size(self._app, file) is None:
-                with suppress(UpstreamLacksParts):
-                    url = with_login(self._app, self._origin(listed))
-                    return pypifiles.read_metadata(self._app.fetch, url, file_name=file.name)
-            key = self._stored(listed)
-            size = self._app.storage.size(key) or 0
-            return wheel.metadata_from_wheel(
-                lambda start, end: b"".join(self._app.storage.stream(key, start=start, end=end)),
-                size,
-                file_name=file.name,
-            )
-        except (UpstreamLacksFile, HashMismatch):
-            raise
-        except UpstreamInvalid:
-            return b""  # the resolver takes another version
-
-    def _origin(self, listed: Listed) -> str:
-        with self._app.db.read() as connection:
-            url = db_projects.origin(connection, listed.file.id)
-        if url is None:
-            raise UpstreamLacksFile(f"nobody knows where upstream has {listed.file.name}")
-        return url
-
-    def _stored(self, listed: Listed) -> Key:
-        """Where the store has a file, after it was fetched if need be."""
-        file = listed.file
-        if stored_size(self._app, file) is None:
-            asyncio.run(fetch(self._app, listed).result())
-            with self._app.db.read() as connection:
-                file = db_files.get(connection, file.id) or file
-        return Key.blob(Sha256(file.sha256 or ""))
 
 
 def _with_metadata(file: File) -> File:

@@ -24,6 +24,8 @@ from entrepot.operations import resolver
 from entrepot.operations.resolver import Ran
 from entrepot.operations.resolverindex import ResolverIndex
 
+LONGEST_LINE = 5000
+"""Characters of a requirement."""
 _PYTHON = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}(?:\.[0-9]{1,4})?")
 
 
@@ -100,8 +102,10 @@ def resolve(
 
 def _requirement(line: str, what: str) -> Requirement:
     try:
+        if len(line) > LONGEST_LINE:
+            raise InvalidRequirement(f"it has more than {LONGEST_LINE} characters")
         found = Requirement(line.strip())
-    except InvalidRequirement as error:
+    except (InvalidRequirement, RecursionError) as error:
         why = str(error).partition("\n")[0]
         raise Invalid(f"{line[:200]!r} is no {what} (PEP 508): {why}", hint="such as 'numpy>=1.26,<3'") from None
     if found.url is not None:
@@ -141,15 +145,14 @@ def _failure(ran: Ran, index: ResolverIndex, asked: Sequence[Requirement]) -> Ex
 
 
 def _unresolvable(found: resolution.Explanation, index: ResolverIndex, asked: Sequence[Requirement]) -> EntrepotError:
-    missing, line = set(found.missing), found.line
-    if missing:
-        # It stops at the first one; the others are known too, since all that is asked for was looked up.
-        others = {normalize(requirement.name) for requirement in asked} & index.missing.keys() - missing
-        line += f"; also not on the index: {', '.join(sorted(others))}" if others else ""
-        missing |= others
-    whys = [index.missing[name] for name in sorted(missing) if name in index.missing]
+    # It stops at the first one that it needs; what was asked for was looked up all at once.
+    names = {normalize(requirement.name) for requirement in asked} | set(found.missing)
+    missing = sorted(names & index.missing.keys()) if found.missing else []
+    others = [name for name in missing if f"{name} is not on the index" not in found.line]
+    line = f"{found.line}; not on the index: {', '.join(others)}" if others else found.line
+    whys = [index.missing[name] for name in missing]
     hint = next((f"{why.message}; {why.hint}" for why in whys if why.hint), None)
-    return Unresolvable(line, hint=hint, explanation=found.text, missing=sorted(missing))
+    return Unresolvable(line, hint=hint, explanation=found.text, missing=missing)
 
 
 def _check_known(pins: Sequence[Pin], index: ResolverIndex) -> None:

@@ -111,12 +111,15 @@ _CONCLUSION = re.compile(r",? we can conclude that ")
 _VERB = re.compile(r" (?:depends?|was|were|is|are|has|have|requires?|needs?|cannot|does not|do not) |^you require ")
 _KNOWN = re.compile(r"we know from ")
 _NOT_FOUND = re.compile(r"(\S+) was not found in the package registry")
+_NO_VERSION = re.compile(r"there are no versions of ([A-Za-z0-9._-]+)(?![^\s,])")
+_WITHIN = re.compile(r"(?<=\S)\{[^{}]*\}")
+"""`name{marker}`: a package where a marker holds, as uv calls it in between."""
 _NEEDS = re.compile(r"(?P<who>.+?) depends? on (?P<what>[A-Za-z0-9._-]+)(?:\[[^]]*\])?(?P<bounds>[<>=!~].*)?")
 _NAME = re.compile(r"(?:all versions of )?([A-Za-z0-9._-]+)")
 
 
 class Explanation(NamedTuple):
-    """Why requirements can't be met: all that uv says, that in one line, and the names that the index doesn't have."""
+    """Why requirements can't be met: all that uv says, that in one line, and the names of which it found nothing."""
 
     text: str
     line: str
@@ -129,7 +132,7 @@ def explain(said: str) -> Explanation:
     The line has the facts that contradict each other without what is concluded from them: all if they are few, else
     those about the package whose bounds clash, and what was asked for.
     """
-    text = _WARNING.sub("", said).strip().removeprefix("error: ")
+    text = _WITHIN.sub("", _WARNING.sub("", said)).strip().removeprefix("error: ")
     body, *_ = _HINT.split(text)
     head, *causes = _CAUSE.split(body)
     facts = _facts(" ".join(causes[0].split())) if causes and _BECAUSE.match(causes[0]) else []
@@ -137,7 +140,7 @@ def explain(said: str) -> Explanation:
         return Explanation(text, " ".join(f"{head}: {causes[0]}".split()) if causes else " ".join(head.split()), ())
     split = _SPLIT.search(head)
     where = f" where {split[1]}" if split else ""
-    missing = tuple(sorted({normalize(name) for name in _NOT_FOUND.findall(body)}))
+    missing = tuple(sorted({normalize(name) for name in _NOT_FOUND.findall(body) + _NO_VERSION.findall(body)}))
     line = "; ".join(_NOT_FOUND.sub(r"\1 is not on the index", _shortened(fact)) for fact in _smallest(facts))
     return Explanation(text, f"the requirements can't be met together{where}: {line}", missing)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from email.parser import BytesHeaderParser
 from typing import Any, BinaryIO, NamedTuple
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from entrepot.core.errors import Invalid, InvalidArchive
 from entrepot.ecosystems.archives import gzips
@@ -20,6 +21,7 @@ LARGEST = 4 << 30
 """Bytes that an sdist may unpack to."""
 _MOST_ENTRIES = 200_000
 _STATIC_SINCE = (2, 2)
+_VERSION = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})")
 _NEEDS = {"requires-dist", "provides-extra", "requires-python"}
 _PROJECT_NEEDS = {"dependencies", "optional-dependencies", "requires-python"}
 
@@ -88,7 +90,7 @@ def _wanted(path: str) -> str:
 def _needs(pkg_info: bytes | None, pyproject: bytes | None, name: str, version: str) -> Needs:
     if pkg_info is not None:
         told = BytesHeaderParser().parsebytes(pkg_info)
-        if _number(told.get("Metadata-Version", "")) >= _STATIC_SINCE:
+        if _number(str(told.get("Metadata-Version", ""))) >= _STATIC_SINCE:
             dynamic = {str(field).strip().lower() for field in told.get_all("Dynamic", [])} & _NEEDS
             if not dynamic:
                 return Needs(pkg_info)
@@ -99,21 +101,21 @@ def _needs(pkg_info: bytes | None, pyproject: bytes | None, name: str, version: 
 
 
 def _number(text: str) -> tuple[int, ...]:
-    parts = text.strip().split(".")
-    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
+    found = _VERSION.fullmatch(text.strip())
+    return (int(found[1]), int(found[2])) if found is not None else ()
 
 
 def _of_project(pyproject: bytes, name: str, version: str) -> Needs:
     try:
         project = tomllib.loads(pyproject.decode()).get("project")
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+    except (ValueError, RecursionError):
         return Needs(None, "its pyproject.toml can't be read")
     if not isinstance(project, dict) or "name" not in project:
         return Needs(None, "neither PKG-INFO nor pyproject.toml binds what is built of it")
     try:
         dynamic = _PROJECT_NEEDS.intersection(project.get("dynamic", ()))
         lines = [] if dynamic else list(_lines(project))
-    except (InvalidRequirement, InvalidMarker, AttributeError, TypeError, ValueError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return Needs(None, "its pyproject.toml has requirements that can't be read")
     if dynamic:
         return Needs(None, f"its pyproject.toml calls {_listed(dynamic)} dynamic")
