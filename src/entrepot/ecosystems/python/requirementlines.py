@@ -270,7 +270,7 @@ def _any(text: str, *, hashes: tuple[Sha256, ...], line: int | None) -> Requirem
         raise Invalid(f"{read.name[:_SHOWN]!r} is not the name of a project")
     return Requirement(
         names.normalize(read.name),
-        specifier(str(read.specifier)),
+        specifier(",".join(map(str, read.specifier))),
         tuple(sorted(set(map(names.normalize, read.extras)))),
         hashes,
         str(read.marker) if read.marker else "",
