@@ -15,6 +15,7 @@ from itertools import cycle, product
 from typing import Any
 from urllib.parse import urlencode
 
+import curatedcells
 import pycells
 from load import gzip_seconds, quantile
 from loadcell import LoadCell, milli, put
@@ -331,6 +332,7 @@ R_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "api": api_pages,
     "resolve": resolving,
     "memory": memory,
+    **curatedcells.CURATED_CELLS,
     "day": a_days_sync,
     "unchanged": without_changes,
 }
