@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -94,9 +94,7 @@ class CranShelf:
         if file.fields is None:
             return self._needs.get(file.id)
         if file.id not in self._needs:
-            fields = packages.read_fields(file.fields)
-            told = dependencies.of_description(fields)
-            self._needs[file.id] = {_KIND_OF.get(field, field): needed for field, needed in told.items()}
+            self._needs[file.id] = _Needs(packages.read_fields(file.fields))
         return self._needs[file.id]
 
     def give_up(self, some: Iterable[File]) -> None:
@@ -126,7 +124,28 @@ class CranShelf:
         return max(rows, key=lambda row: version_key(row.file.version))
 
 
-_KIND_OF = {"linkingto": "linking-to"}
+_FIELDS = {
+    kind: field for field in dependencies.FIELDS for kind in closure.KINDS if kind.replace("-", "") == field.lower()
+}
+
+
+class _Needs(Mapping[str, Sequence[Dependency]]):
+    """The dependencies in an index entry by their kinds; a field is read when it is looked at, which most are not."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self._fields = fields
+        self._read: dict[str, Sequence[Dependency]] = {}
+
+    def __getitem__(self, kind: str) -> Sequence[Dependency]:
+        if kind not in self._read:
+            self._read[kind] = dependencies.parse(self._fields.get(_FIELDS[kind], ""))
+        return self._read[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_FIELDS)
+
+    def __len__(self) -> int:
+        return len(_FIELDS)
 
 
 def _snapshot(app: App, state: State, wish: Wish) -> Named:
@@ -225,7 +244,7 @@ def _target(app: App, state: State, cut: Cut, found: Closure, bounds: Sequence[R
     if not state.source.shows_archive:
         return target
     specifiers: dict[str, list[str]] = {}
-    for requirement in bounds:
+    for requirement in (each for each in bounds if each.specifier):
         specifiers.setdefault(requirement.package, []).append(requirement.specifier)
     with app.db.read() as connection:
         archived = db_listings.briefs_of(connection, cut, list(found.chosen), FileStatus.ARCHIVED)

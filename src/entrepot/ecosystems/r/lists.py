@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from entrepot.core.closure import ALL, KINDS
 from entrepot.core.errors import EntrepotError, Invalid
 from entrepot.core.listformats import open_list
 from entrepot.core.model import PackageName
@@ -28,11 +29,6 @@ from entrepot.ecosystems.r.versions import LONGEST, VersionKey, check_name, chec
 Bound = tuple[str, str]
 """An operator and a version."""
 
-EXTRAS = ("imports", "depends", "linking-to", "suggests", "enhances")
-"""The kinds of dependencies that a line may ask for, as they are written here and in this order."""
-ALL = ("imports", "depends", "linking-to", "suggests")
-"""What the extra `all` stands for."""
-
 _IN_DESCRIPTION = ("Depends", "Imports", "LinkingTo")
 _OPERATORS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
     "==": operator.eq,
@@ -42,7 +38,7 @@ _OPERATORS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
-_EXTRA_OF_KEY = {extra.replace("-", ""): (extra,) for extra in EXTRAS} | {"all": ALL}
+_EXTRA_OF_KEY = {extra.replace("-", ""): (extra,) for extra in KINDS} | {"all": ALL}
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _NAME = re.compile(r"[A-Za-z0-9._]+")
 _EXTRAS = re.compile(r"\[([^\[\]]*)\]")
@@ -213,15 +209,13 @@ def _split_extras(rest: str) -> tuple[tuple[str, ...], str]:
             f"{rest[:LONGEST]!r}: the extras in brackets stand before or after all bounds, once", hint=_AN_EXAMPLE
         )
     wanted = {extra for word in match[1].split(",") for extra in _extra(word.strip())}
-    return tuple(extra for extra in EXTRAS if extra in wanted), before or after
+    return tuple(extra for extra in KINDS if extra in wanted), before or after
 
 
 def _extra(word: str) -> tuple[str, ...]:
     known = _EXTRA_OF_KEY.get(word.lower().replace("-", ""))
     if known is None:
-        raise Invalid(
-            f"{word[:LONGEST]!r} is not a kind of dependencies", hint=f"known are {', '.join(EXTRAS)} and all"
-        )
+        raise Invalid(f"{word[:LONGEST]!r} is not a kind of dependencies", hint=f"known are {', '.join(KINDS)} and all")
     return known
 
 
