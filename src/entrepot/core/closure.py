@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import combinations
+from operator import and_
 from typing import NamedTuple, Protocol
 
 from entrepot.core.errors import Contradiction, EntrepotError
@@ -26,6 +28,8 @@ ALL = (*DEFAULT, "suggests")
 """What `all` means."""
 _MOST_ROUNDS = 20
 """How often a version is chosen anew because something that came along needs another one."""
+_MOST_TOGETHER = 3
+"""How many contradicting bounds are looked for in all combinations."""
 
 
 class Shelf(Protocol):
@@ -257,13 +261,21 @@ class _Walk:
             self.needs_r = dependency.version, package
 
     def _contradiction(self, package: PackageName, every: Sequence[Listed]) -> Contradiction:
-        """The smallest number of bounds that no version satisfies together."""
-        bounds = self.bounds[package]
-        for number in range(1, min(len(bounds), 3) + 1):
-            for some in combinations(bounds, number):
-                if not any(self._fits(row, some) for row in every):
-                    return self._told(package, some, every)
-        return self._told(package, bounds, every)
+        """The smallest number of bounds that no version satisfies together; of more than three, such that none of them
+        could be left out."""
+        return self._told(package, _smallest(self._admitting(self.bounds[package], every)), every)
+
+    def _admitting(self, bounds: Iterable[_Bound], every: Sequence[Listed]) -> dict[int, _Bound]:
+        """The strictest bounds by the versions that they admit, a bit for each: thousands of lines may be about one
+        package, and of those that admit the same, or more than another one, none is needed."""
+        found: dict[int, _Bound] = {}
+        for bound in bounds:
+            found.setdefault(sum(1 << n for n, row in enumerate(every) if self._fits(row, [bound])), bound)
+        return {
+            admits: bound
+            for admits, bound in found.items()
+            if not any(other & admits == other != admits for other in found)
+        }
 
     def _told(self, package: PackageName, bounds: Sequence[_Bound], every: Sequence[Listed]) -> Contradiction:
         said = " and ".join(
@@ -299,3 +311,17 @@ class _Walk:
             chain.append(package)
             package = self.parents[package]
         return tuple(reversed(chain))
+
+
+def _smallest(bounds: Mapping[int, _Bound]) -> list[_Bound]:
+    """Of bounds by what they admit, which together is nothing, the fewest of which that is true."""
+    for number in range(1, min(len(bounds), _MOST_TOGETHER) + 1):
+        for some in combinations(bounds, number):
+            if not reduce(and_, some):
+                return [bounds[admits] for admits in some]
+    needed = list(bounds)
+    for admits in list(bounds):
+        others = [each for each in needed if each != admits]
+        if not reduce(and_, others):
+            needed = others
+    return [bounds[admits] for admits in needed]
