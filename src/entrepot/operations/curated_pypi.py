@@ -260,7 +260,8 @@ def _bring(
         cut,
         [_pep508(requirement) for requirement in ask.requirements],
         constraints=ask.constraints,
-        python_versions=ask.narrowing.python_versions,
+        # A free-threaded Python (3.13t) needs the same packages in other files.
+        python_versions=[version.removesuffix("t") for version in ask.narrowing.python_versions],
         only_binary=ask.narrowing.only_binary,
     )
     chains = _chains(resolved, set(came))

@@ -24,6 +24,8 @@ from entrepot.operations import resolver
 from entrepot.operations.resolver import Ran
 from entrepot.operations.resolverindex import ResolverIndex
 
+RESOLVING = "resolving-"
+"""What names of folders of resolutions begin with, in `tmp` of the data folder."""
 LONGEST_LINE = 5000
 """Characters of a requirement."""
 _PYTHON = re.compile(r"[1-9][0-9]{0,3}\.[0-9]{1,4}(?:\.[0-9]{1,4})?")
@@ -83,7 +85,7 @@ def resolve(
     temporary = app.settings.server.data_dir / "tmp"
     with (
         needs_room("the requirements could not be resolved"),
-        tempfile.TemporaryDirectory(prefix="resolving-", dir=temporary) as name,
+        tempfile.TemporaryDirectory(prefix=RESOLVING, dir=temporary) as name,
         ResolverIndex(app, source, cut, only_binary=only_binary) as index,
     ):
         lines = [str(requirement) for requirement in asked]

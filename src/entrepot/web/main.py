@@ -19,6 +19,7 @@ from entrepot.app import App, open_app
 from entrepot.core.errors import InvalidSettings
 from entrepot.jobs.runner import Runner
 from entrepot.operations import repositories
+from entrepot.operations.resolving import RESOLVING
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, parse_listen
 from entrepot.sources.names import SPOOL
@@ -111,8 +112,8 @@ def _sweep_store(app: App, began: float) -> None:
 
 
 def _sweep_received(data_dir: Path) -> None:
-    """Remove what a killed server was receiving; nobody else has the data folder now."""
-    for prefix in (UPLOADS, SPOOL):
+    """Remove what a killed server was receiving or working out; nobody else has the data folder now."""
+    for prefix in (UPLOADS, SPOOL, RESOLVING):
         for left in (data_dir / "tmp").glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
 
