@@ -33,14 +33,21 @@ class Stock:
         self.told: dict[int, Mapping[str, Sequence[Dependency]] | None] = {}
 
     def add(
-        self, name: str, version: str = "1.0", *, unread: bool = False, archived: bool = False, **fields: str
+        self,
+        name: str,
+        version: str = "1.0",
+        fields: Mapping[str, str] | None = None,
+        *,
+        unread: bool = False,
+        archived: bool = False,
+        **more: str,
     ) -> None:
         id_ = len(self.told)
         file = File(id_, 1, PackageName(name), version, f"{name}_{version}.tar.gz", 1, None, None, None, None, "")
         rows = self.rows.setdefault(name, [])
         rows[:] = [row._replace(status=ARCHIVED) for row in rows]
         rows.append(Listed(file, ARCHIVED if archived else CURRENT))
-        told = dependencies.of_description(fields)
+        told = dependencies.of_description({**(fields or {}), **more})
         kinds = {"linkingto": "linking-to"}
         self.told[id_] = None if unread else {kinds.get(field, field): needed for field, needed in told.items()}
 
@@ -67,7 +74,7 @@ def stock(**packages: Mapping[str, str]) -> Stock:
     """Packages at 1.0 with these fields."""
     found = Stock()
     for name, fields in packages.items():
-        found.add(name, **fields)
+        found.add(name, fields=fields)
     return found
 
 
