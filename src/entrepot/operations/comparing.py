@@ -20,10 +20,10 @@ from entrepot.core.errors import Invalid
 from entrepot.core.model import Listed, PackageName, Sha256
 from entrepot.core.releases import Release, ReleaseFile
 from entrepot.core.snapshots import PRESENT, Cut
+from entrepot.db import entries, readings
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
-from entrepot.db import readings
 from entrepot.ecosystems.python import jsonapi
 from entrepot.ecosystems.r.licenses import license_of
 from entrepot.ecosystems.r.versions import version_key
@@ -38,8 +38,6 @@ T = TypeVar("T")
 
 _PROJECTS = 500
 """Python projects whose files are in memory at once."""
-_IDS = 5000
-"""Files that one statement asks for; SQLite takes no more than some ten thousand parameters."""
 _AT_ONCE = 16
 """Documents that are read from the store at once."""
 
@@ -151,9 +149,7 @@ def _states(
 def _states_of_r(app: App, opened: Opened, differing: Sequence[CurrentKey]) -> dict[PackageName, Standing]:
     with app.db.read() as connection:
         licenses = {
-            id_: license_of(file.fields)
-            for ids in _pieces([key[0] for key in differing], _IDS)
-            for id_, file in db_files.by_ids(connection, ids).items()
+            id_: license_of(text) for id_, text in entries.of(connection, [key[0] for key in differing]).items()
         }
     sources = opened.names
     return {
