@@ -113,6 +113,16 @@ def test_all_faulty_lines_together() -> None:
     assert [fault["subject"] for fault in caught.value.payload["faults"]] == ["line 1", "line 3"]  # type: ignore[attr-defined]
 
 
+def test_very_many_faulty_lines() -> None:
+    """Fifty are told one by one, and a list that is nothing but faults isn't read to its end."""
+    with pytest.raises(InvalidBatch) as caught:
+        read("a b\n" * 100_000)
+    faults = caught.value.payload["faults"]
+    assert isinstance(faults, list)
+    assert [fault["subject"] for fault in faults] == [f"line {number}" for number in range(1, 51)] + ["further lines"]
+    assert faults[-1]["error"] == "950 more can't be read"
+
+
 @pytest.mark.parametrize("text", ["", "\n\n", "# cli\n", '{"Packages": {}}', "Package: a\nVersion: 1.0\nDepends: R\n"])
 def test_no_package(text: str) -> None:
     """A list in which there is nothing is a mistake."""

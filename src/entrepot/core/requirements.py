@@ -11,6 +11,8 @@ from entrepot.core.model import PackageName, Sha256
 
 MOST_FAULTS = 50
 """How many faulty lines of one list are told one by one."""
+ENOUGH_FAULTS = 1000
+"""After how many faulty lines a list is read no further: it is something else."""
 
 
 class ListFormat(StrEnum):

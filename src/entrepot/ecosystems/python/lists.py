@@ -15,6 +15,7 @@ from entrepot.core.errors import EntrepotError, Invalid
 from entrepot.core.listformats import open_list, recognise
 from entrepot.core.model import Sha256
 from entrepot.core.requirements import (
+    ENOUGH_FAULTS,
     ListFormat,
     Requirement,
     RequirementList,
@@ -85,6 +86,8 @@ def read_constraints(text: str) -> tuple[Requirement, ...]:
         fault = wanted if isinstance(wanted, EntrepotError) else _no_constraint(wanted)
         if fault is not None:
             faults.append((f"constraints, line {number}", fault))
+            if len(faults) == ENOUGH_FAULTS:
+                break
         elif isinstance(wanted, Requirement):
             found.append(wanted)
     if faults:
@@ -123,6 +126,8 @@ def _of_lines(text: str) -> list[Requirement]:
     for number, wanted in requirementlines.requirements(text.removeprefix("\ufeff")):
         if isinstance(wanted, EntrepotError):
             faults.append((number, wanted))
+            if len(faults) == ENOUGH_FAULTS:
+                break
         else:
             requirements.append(wanted)
     if faults:

@@ -16,6 +16,7 @@ from entrepot.core.errors import EntrepotError, Invalid
 from entrepot.core.listformats import open_list
 from entrepot.core.model import PackageName
 from entrepot.core.requirements import (
+    ENOUGH_FAULTS,
     ListFormat,
     Requirement,
     RequirementList,
@@ -109,6 +110,8 @@ def _of_lines(text: str) -> list[Requirement]:
             if _OF_PIP.match(wanted):
                 raise _is_python(ListFormat.LINES, where=f"line {number}: {wanted[:LONGEST]!r}") from error
             faults.append((number, error))
+            if len(faults) == ENOUGH_FAULTS:
+                break
     if faults:
         raise faults_of_lines(faults)
     return requirements
