@@ -9,10 +9,9 @@ from typing import Any
 from entrepot.app import App
 from entrepot.core import closure
 from entrepot.core.closure import Closure
-from entrepot.core.errors import Conflict, Invalid, PackageNotFound
+from entrepot.core.errors import Conflict, Invalid
 from entrepot.core.jobs import no_log, no_report
 from entrepot.core.model import File, FileStatus, Listed, PackageName
-from entrepot.core.nearnames import near
 from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
 from entrepot.core.releases import Dependency
 from entrepot.core.requirements import Requirement
@@ -22,12 +21,10 @@ from entrepot.db import listings as db_listings
 from entrepot.ecosystems.r import dependencies, lists, packages
 from entrepot.ecosystems.r.base import BASE
 from entrepot.ecosystems.r.versions import version_key
-from entrepot.operations.drafting import Draft, State, Wish
+from entrepot.operations.drafting import Draft, State, Wish, unknown
 from entrepot.operations.pinning import Named, name_snapshot
 from entrepot.sources.describe import describe_files
 
-MOST_NEAR = 20
-"""Unknown names for which like ones are looked for."""
 MOST_READ = 5000
 """Descriptions that one draft reads from upstream, each a request."""
 
@@ -47,7 +44,8 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     barred = [Requirement(PackageName(package), f"!={version}") for package, version in removed]
     found = _close(app, state, shelf, asked, barred)
     if found.unknown and not wish.skip_missing:
-        raise _unknown(found, shelf)
+        reasons = {each.name: each.reason for each in found.unknown}
+        raise unknown(reasons, lambda name: () if shelf.comes_with_r(name) else shelf.names)
     if wish.action == "remove":
         _check_unneeded(wish, found)
     # As it is kept, without the numbers of lines of a file that nobody has later.
@@ -270,23 +268,6 @@ def _is_gone(wish: Wish, removed: Collection[tuple[str, str]]) -> Callable[[File
     return lambda file: file.package in packages_ or (file.package, file.version) in versions
 
 
-def _unknown(found: Closure, shelf: CranShelf) -> PackageNotFound:
-    """One error for all packages that were asked for and are not there, with names that may have been meant."""
-    told = []
-    for number, each in enumerate(found.unknown):
-        like = near(each.name, shelf.names) if number < MOST_NEAR and not shelf.comes_with_r(each.name) else []
-        more = f" (did you mean {' or '.join(like)}?)" if like else ""
-        told.append(
-            {"name": each.name, "reason": each.reason, "near": like, "text": f"{each.name}: {each.reason}{more}"}
-        )
-    return PackageNotFound(
-        f"{_many(len(told), 'package')} can't be had at this snapshot: "
-        + "; ".join(str(each["text"]) for each in told),
-        hint="correct the list, or leave them out with --skip-missing",
-        packages=[{key: each[key] for key in ("name", "reason", "near")} for each in told],
-    )
-
-
 def _check_unneeded(wish: Wish, found: Closure) -> None:
     for package in wish.packages if not wish.removed else ():
         chosen = found.chosen.get(PackageName(package))
@@ -363,7 +344,3 @@ def _packed(requirement: Requirement) -> list[Any]:
 def _unpacked(row: Sequence[Any]) -> Requirement:
     package, specifier, extras = row
     return Requirement(PackageName(package), specifier, tuple(extras))
-
-
-def _many(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -13,11 +13,9 @@ from entrepot.core.errors import (
     Contradiction,
     EntrepotError,
     Invalid,
-    PackageNotFound,
     TooLarge,
 )
 from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
-from entrepot.core.nearnames import near
 from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
 from entrepot.core.releases import Release
 from entrepot.core.requirements import Requirement
@@ -29,7 +27,7 @@ from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.python import describing, jsonapi, lists
 from entrepot.ecosystems.python.narrowing import Narrowing, narrowing
 from entrepot.operations import admitting, browsing, dialects, records, resolving
-from entrepot.operations.drafting import Draft, State, Wish
+from entrepot.operations.drafting import Draft, State, Wish, unknown
 from entrepot.operations.pinning import Named, name_snapshot
 from entrepot.operations.resolving import Resolved
 from entrepot.operations.serving import patiently
@@ -40,7 +38,6 @@ from entrepot.sources.pypifiles import read_metadata
 MOST_PROJECTS = 5000
 """Projects of one list; each may have to be read from upstream."""
 _AT_ONCE = 8
-_MOST_NEAR = 20
 T = TypeVar("T")
 N = TypeVar("N")
 
@@ -90,12 +87,14 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     lines: dict[PackageName, list[Requirement]] = {}
     for requirement in ask.requirements:
         lines.setdefault(requirement.package, []).append(requirement)
-    came, unknown = _admit(app, state, named.cut, lines, ask)
-    if unknown and not wish.skip_missing:
-        raise _unknown(app, state, unknown)
+    came, lacking = _admit(app, state, named.cut, lines, ask)
+    if lacking and not wish.skip_missing:
+        raise unknown(
+            {str(name): why for name, why in lacking.items()}, lambda name: _alike(app, state, PackageName(name))
+        )
     ask = ask._replace(requirements=[r for r in ask.requirements if r.package in came])
     notes: list[str] = []
-    missing = [Missing(name, (), reason) for name, reason in unknown.items()]
+    missing = [Missing(name, (), reason) for name, reason in lacking.items()]
     if ask.with_dependencies and came:
         _bring(app, state, named.cut, ask, came, missing, notes)
     request = ask._replace(requirements=[replace(r, line=None) for r in ask.requirements]).packed()
@@ -300,21 +299,6 @@ def _chains(resolved: Sequence[Resolved], asked: set[PackageName]) -> dict[Packa
                 chains[other] = (*chains[name], name)
                 queue.append(other)
     return chains
-
-
-def _unknown(app: App, state: State, unknown: Mapping[PackageName, str]) -> PackageNotFound:
-    """One error for all projects that were asked for and can't be had, with names that may have been meant."""
-    told = []
-    for number, (name, reason) in enumerate(unknown.items()):
-        like = near(name, _alike(app, state, name)) if number < _MOST_NEAR else []
-        more = f" (did you mean {' or '.join(like)}?)" if like else ""
-        told.append({"name": name, "reason": reason, "near": like, "text": f"{name}: {reason}{more}"})
-    many = "1 project" if len(told) == 1 else f"{len(told)} projects"
-    return PackageNotFound(
-        f"{many} can't be had at this snapshot: " + "; ".join(str(each["text"]) for each in told),
-        hint="correct the list, or leave them out with --skip-missing",
-        packages=[{key: each[key] for key in ("name", "reason", "near")} for each in told],
-    )
 
 
 def _alike(app: App, state: State, name: PackageName) -> list[PackageName]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from entrepot.core.errors import PackageNotFound
 from entrepot.core.model import FileStatus, Source, TransactionId
+from entrepot.core.nearnames import near
 from entrepot.core.proposals import Action, Report
 from entrepot.db.curations import Pin
 from entrepot.operations.pinning import Named
+
+MOST_NEAR = 20
+"""Unknown names for which like ones are looked for."""
+MOST_TOLD = 50
+"""Unknown names that a message has; the payload has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +76,26 @@ class Draft:
     request: dict[str, Any]
     target: dict[int, FileStatus]
     report: Report
+
+
+def unknown(reasons: Mapping[str, str], alike: Callable[[str], Collection[str]]) -> PackageNotFound:
+    """One error for all packages that were asked for and can't be had, with those that may have been meant.
+
+    Args:
+        reasons: of each name, why it can't be had.
+        alike: the names among which one may have been meant.
+    """
+    near_ones = {name: near(name, alike(name)) for name in list(reasons)[:MOST_NEAR]}
+    told = [
+        f"{name}: {reason}" + (f" (did you mean {' or '.join(near_ones[name])}?)" if near_ones.get(name) else "")
+        for name, reason in list(reasons.items())[:MOST_TOLD]
+    ]
+    more = [f"and {len(reasons) - MOST_TOLD} more"] if len(reasons) > MOST_TOLD else []
+    number = "1 package" if len(reasons) == 1 else f"{len(reasons)} packages"
+    return PackageNotFound(
+        f"{number} can't be had at this snapshot: " + "; ".join([*told, *more]),
+        hint="correct the list, or leave them out with --skip-missing",
+        packages=[
+            {"name": name, "reason": reason, "near": near_ones.get(name, [])} for name, reason in reasons.items()
+        ],
+    )
