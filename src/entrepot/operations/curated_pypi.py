@@ -146,9 +146,9 @@ def _asked(before: list[Requirement], state: State, wish: Wish) -> list[Requirem
         return [requirement for requirement in before if requirement.package not in gone]
     if wish.constraints is not None and wish.list_text is None:
         raise Invalid("constraints are of a list", hint="give the list as well, with --file-in")
-    new = list(lists.read(wish.list_text, constraints=wish.constraints).requirements) if wish.list_text else []
-    if wish.list_text == "" or (wish.packages and not all(wish.packages)):
-        lists.read("")  # says what is wrong with an empty list
+    new: list[Requirement] = []
+    if wish.list_text is not None:
+        new += lists.read(wish.list_text, constraints=wish.constraints).requirements
     if wish.packages:
         new += lists.read("\n".join(wish.packages)).requirements
     if wish.action == "add":
