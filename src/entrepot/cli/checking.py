@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from entrepot.cli.lists import read_list
 from entrepot.cli.output import columns, counted
 from entrepot.cli.session import Session
 from entrepot.cli.tables import CsvOut, check_output, write_csv
-from entrepot.core.errors import Invalid, TooLarge
 
 if TYPE_CHECKING:
     from entrepot.client import CheckedEntry, Checking
 
-MOST_BYTES = 20_000_000
 MISSING, UNKNOWN = 4, 6
 """Exit codes where some entries can't be served, and where it can't be told of some."""
 
@@ -70,8 +67,8 @@ def check(
     answer. Where the list has hashes, files with these bytes have to be there; archived versions count.
     """
     check_output(session, csv_out)
-    text = _text(file_in)
-    bounds = _text(constraints) if constraints is not None else None
+    text = read_list(file_in) or ""
+    bounds = read_list(constraints)
     with session.connect() as (client, _):
         found = client.check_list(repo, text, constraints=bounds, snapshot=snapshot)
     if csv_out is not None:
@@ -81,26 +78,6 @@ def check(
     session.out.info(_summary(found))
     if not found["servable"]:
         raise typer.Exit(MISSING if found["counts"]["missing"] else UNKNOWN)
-
-
-def _text(file: str) -> str:
-    """The text of a file or of standard input.
-
-    Raises:
-        TooLarge, Invalid: it is no list, by its size or its bytes.
-        OSError: it can't be read.
-    """
-    if file == "-":
-        data = sys.stdin.buffer.read(MOST_BYTES + 1)
-    else:
-        with Path(file).open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise TooLarge(f"'{file}' has more than {MOST_BYTES // 10**6} MB", hint="check it in parts")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid(f"'{file}' is not a text file", hint="a list is text, in UTF-8") from None
 
 
 def _lines(entries: Iterable[CheckedEntry]) -> list[str]:
