@@ -142,9 +142,13 @@ def proposal(connection: Connection, source_id: int, id_: int) -> ProposalRow | 
     return None if row is None else ProposalRow(**row)
 
 
-def newest_proposal(connection: Connection, source_id: int, *, asked: str, base: int) -> ProposalRow | None:
-    """The newest proposal for the same question about the same state of a source that was not committed."""
-    query = _of(source_id).where(proposals.c.asked == asked, proposals.c.base == base, proposals.c.committed.is_(None))
+def newest_proposal(
+    connection: Connection, source_id: int, *, asked: str, base: int | None = None
+) -> ProposalRow | None:
+    """The newest proposal for the same question that was not committed; if `base` is given, about that state alone."""
+    query = _of(source_id).where(proposals.c.asked == asked, proposals.c.committed.is_(None))
+    if base is not None:
+        query = query.where(proposals.c.base == base)
     row = connection.execute(query.order_by(proposals.c.id.desc()).limit(1)).mappings().one_or_none()
     return None if row is None else ProposalRow(**row)
 

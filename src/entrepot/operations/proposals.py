@@ -90,7 +90,8 @@ def propose_and_commit(app: App, source: str, wish: Wish, *, actor: str, comment
     state = _state(app, source)
     new = _new(app, state, _DRAFT[state.source.type](app, state, wish), wish.action, actor)
     with app.db.write(shows=False) as connection:
-        shown = db_curations.newest_proposal(connection, state.source.id, asked=new.asked, base=new.base)
+        # Whatever the source showed then: who reviewed it then hears of what somebody else did meanwhile.
+        shown = db_curations.newest_proposal(connection, state.source.id, asked=new.asked)
         kept = _keep(connection, state.source, new)
     if shown is not None and shown.digest != new.digest:
         raise _differs(app, state.source, shown, kept.row)
