@@ -42,6 +42,8 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     asked, removed = _asked(state, wish), _removed(state, wish)
     shelf = CranShelf(app, named.cut)
     barred = [Requirement(PackageName(package), f"!={version}") for package, version in removed]
+    if wish.action == "remove":
+        asked = _still_asked(asked, barred, wish, shelf)
     found = _close(app, state, shelf, asked, barred)
     if found.unknown and not wish.skip_missing:
         reasons = {each.name: each.reason for each in found.unknown}
@@ -52,7 +54,7 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     asked = [replace(each, line=None) for each in asked if each.package in found.chosen]
     before = _before(app, state)
     target = _target(app, state, named.cut, found, [*asked, *barred])
-    _carry_over(target, state, before, gone=_is_gone(wish, removed))
+    _carry_over(app, target, state, before, gone=_is_gone(wish, removed))
     request = {"requirements": [_packed(each) for each in asked], "removed": [list(each) for each in removed]}
     return Draft(named, request, target, _report(found, asked, before, state, target))
 
@@ -245,19 +247,29 @@ def _target(app: App, state: State, cut: Cut, found: Closure, bounds: Sequence[R
     for requirement in (each for each in bounds if each.specifier):
         specifiers.setdefault(requirement.package, []).append(requirement.specifier)
     with app.db.read() as connection:
-        archived = db_listings.briefs_of(connection, cut, list(found.chosen), FileStatus.ARCHIVED)
-    for row in archived:
-        if all(lists.satisfies(row.version, each) for each in specifiers.get(row.package, ())):
-            target.setdefault(row.id, FileStatus.ARCHIVED)
+        archived = db_listings.keys_of(connection, cut, list(found.chosen), FileStatus.ARCHIVED)
+    for id_, package, version in archived:
+        if all(lists.satisfies(version, each) for each in specifiers.get(package, ())):
+            target.setdefault(id_, FileStatus.ARCHIVED)
     return target
 
 
 def _carry_over(
-    target: dict[int, FileStatus], state: State, before: Mapping[int, File], *, gone: Callable[[File], bool]
+    app: App,
+    target: dict[int, FileStatus],
+    state: State,
+    before: Mapping[int, File],
+    *,
+    gone: Callable[[File], bool],
 ) -> None:
-    """What was to be had stays to be had, in the archive: a lockfile that was made before goes on working."""
+    """What was to be had stays to be had, in the archive: a lockfile that was made before goes on working.
+
+    But for what upstream replaced under the same version, as no two files of a source have one name.
+    """
+    with app.db.read() as connection:
+        names = {file.name for file in db_files.by_ids(connection, target.keys() - state.shown.keys()).values()}
     for id_ in state.shown:
-        if not gone(before[id_]):
+        if not gone(before[id_]) and (id_ in target or before[id_].name not in names):
             target.setdefault(id_, FileStatus.ARCHIVED)
 
 
@@ -268,14 +280,34 @@ def _is_gone(wish: Wish, removed: Collection[tuple[str, str]]) -> Callable[[File
     return lambda file: file.package in packages_ or (file.package, file.version) in versions
 
 
-def _check_unneeded(wish: Wish, found: Closure) -> None:
-    for package in wish.packages if not wish.removed else ():
-        chosen = found.chosen.get(PackageName(package))
-        if chosen is not None and chosen.why:
-            raise Conflict(
-                f"{package} is needed: {' > '.join((*chosen.why, chosen.file.package))}",
-                hint=f"remove {chosen.why[0]} first, or the version alone: {package}@{chosen.file.version}",
+def _still_asked(
+    asked: list[Requirement], barred: Sequence[Requirement], wish: Wish, shelf: CranShelf
+) -> list[Requirement]:
+    """What is asked for without a package of which the last version within its bounds is taken out."""
+    gone = {
+        package
+        for package in wish.packages
+        if not any(
+            all(
+                shelf.satisfies(row.file.version, each.specifier)
+                for each in (*asked, *barred)
+                if each.package == package
             )
+            for row in shelf.every(package)
+        )
+    }
+    return [each for each in asked if each.package not in gone]
+
+
+def _check_unneeded(wish: Wish, found: Closure) -> None:
+    """See that nothing in the source needs what is taken out whole, or the last version of what is."""
+    needed = {each.name: each.why for each in found.missing}
+    if not wish.removed:
+        needed |= {name: chosen.why for name, chosen in found.chosen.items() if chosen.why}
+    for package in wish.packages:
+        why = needed.get(PackageName(package))
+        if why:
+            raise Conflict(f"{package} is needed: {' > '.join((*why, package))}", hint=f"remove {why[0]} first")
 
 
 def _report(
@@ -302,9 +334,12 @@ def _leaving(
     before: Mapping[int, File], state: State, target: Mapping[int, FileStatus], found: Closure
 ) -> tuple[Leaving, ...]:
     rows = []
+    versions = {(chosen.file.package, chosen.file.version) for chosen in found.chosen.values()}
     for id_, file in before.items():
         if id_ not in target:
-            rows.append(Leaving(file.package, file.version, "removed", "taken out"))
+            replaced = (file.package, file.version) in versions
+            reason = "replaced upstream under the same version" if replaced else "taken out"
+            rows.append(Leaving(file.package, file.version, "removed", reason))
         elif state.shown[id_] is FileStatus.CURRENT and target[id_] is FileStatus.ARCHIVED:
             chosen = found.chosen.get(file.package)
             reason = f"replaced by {chosen.file.version}" if chosen is not None else "neither asked for nor needed"

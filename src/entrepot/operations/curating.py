@@ -137,7 +137,7 @@ def _within(app: App, source: Source, package: str, scope: str) -> tuple[str, tu
         scopes = {max(listed, key=lambda version: rank[version])} if listed else set()
     else:
         scopes = {file.version for file in found if file.version == scope}
-        scopes |= {file.name for file in found if file.name == scope}
+        scopes |= {file.version if source.has_archive else file.name for file in found if file.name == scope}
     if not scopes:
         have = ", ".join(dict.fromkeys(file.version for file in found))
         what = "current version" if scope == "current" else f"version or file {scope}"
