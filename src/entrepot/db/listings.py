@@ -87,11 +87,13 @@ def names_among(connection: Connection, cut: Cut, names: Collection[PackageName]
     return {PackageName(name) for (name,) in connection.execute(query)}
 
 
-def briefs_of(connection: Connection, cut: Cut, packages: Collection[PackageName], status: FileStatus) -> list[Brief]:
-    """As `visible_of` with a status, in brief."""
-    query = _by_package(connection, cut, _seen(cut, select(*_BRIEF_COLUMNS)), packages)
-    query = query.where(visibility.c.status + 0 == STATUS_CODES[status])
-    return in_order(list(map(Brief._make, bulk.rows(connection, query))))
+def keys_of(
+    connection: Connection, cut: Cut, packages: Collection[PackageName], status: FileStatus
+) -> list[tuple[int, PackageName, str]]:
+    """(file id, package, version) of the files of some packages with a status, in no order."""
+    columns = (files.c.id, files.c.package, files.c.version)
+    query = _by_package(connection, cut, _seen(cut, select(*columns)), packages)
+    return list(bulk.rows(connection, query.where(visibility.c.status + 0 == STATUS_CODES[status])))
 
 
 def in_order(rows: list[Row]) -> list[Row]:

@@ -38,8 +38,8 @@ def _report(app: App, cut: Cut, before: dict[str, File], after: dict[str, File],
     with app.db.read() as connection:
         kept = set[int]()
         if state.source.shows_archive:
-            archived = db_listings.briefs_of(connection, cut, [file.package for file in gone], FileStatus.ARCHIVED)
-            kept = {row.id for row in archived}
+            archived = db_listings.keys_of(connection, cut, [file.package for file in gone], FileStatus.ARCHIVED)
+            kept = {key[0] for key in archived}
     leaving = tuple(
         Leaving(
             file.package,
