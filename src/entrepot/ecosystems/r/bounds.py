@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from entrepot.core.checking import Offer
-from entrepot.ecosystems.r.lists import bounds
-from entrepot.ecosystems.r.versions import VersionKey, version_key
-
-_HOLDS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    ">=": operator.ge,
-    "<=": operator.le,
-    ">": operator.gt,
-    "<": operator.lt,
-}
+from entrepot.ecosystems.r.lists import HOLDS, bounds
+from entrepot.ecosystems.r.versions import version_key
 
 
 def matching(offers: Sequence[Offer], specifier: str) -> list[Offer]:
     """Those within the bounds, as `lists.satisfies` tells; by the keys at hand, as there may be 100,000 lines."""
     found = list(offers)
     for sign, version in bounds(specifier):
-        holds, key = _HOLDS[sign], version_key(version)
+        holds, key = HOLDS[sign], version_key(version)
         found = [offer for offer in found if holds(offer.key, key)]
     return found
 
@@ -34,7 +24,7 @@ def beside(offers: Sequence[Offer], specifier: str) -> tuple[list[Offer], list[O
     low: list[Offer] = []
     high: list[Offer] = []
     for offer in offers:
-        missed = [(sign, key) for sign, key in found if not _HOLDS[sign](offer.key, key)]
+        missed = [(sign, key) for sign, key in found if not HOLDS[sign](offer.key, key)]
         if any(sign in (">", ">=", "!=") or (sign == "==" and offer.key < key) for sign, key in missed):
             low.append(offer)
         elif missed:

@@ -31,7 +31,7 @@ Bound = tuple[str, str]
 """An operator and a version."""
 
 _IN_DESCRIPTION = ("Depends", "Imports", "LinkingTo")
-_OPERATORS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
+HOLDS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
     ">=": operator.ge,
@@ -39,6 +39,7 @@ _OPERATORS: Mapping[str, Callable[[VersionKey, VersionKey], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+"""Operator -> whether a version's key stands so to a bound's."""
 _EXTRA_OF_KEY = {extra.replace("-", ""): (extra,) for extra in KINDS} | {"all": ALL}
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _NAME = re.compile(r"[A-Za-z0-9._]+")
@@ -94,7 +95,7 @@ def bounds(specifier: str) -> tuple[Bound, ...]:
 
 @lru_cache(maxsize=4096)
 def _comparisons(specifier: str) -> tuple[tuple[Callable[[VersionKey, VersionKey], bool], VersionKey], ...]:
-    return tuple((_OPERATORS[compare], version_key(version)) for compare, version in bounds(specifier))
+    return tuple((HOLDS[compare], version_key(version)) for compare, version in bounds(specifier))
 
 
 def _of_lines(text: str) -> list[Requirement]:
@@ -235,10 +236,10 @@ def _bound(text: str) -> Bound:
     compare, version = loose[1], loose[2]
     if compare == "=":
         raise Invalid("'=' is not an operator", hint=f"for this version alone: =={version[:LONGEST]}")
-    if compare not in _OPERATORS:
+    if compare not in HOLDS:
         raise Invalid(
             f"{compare[:LONGEST]!r} is not an operator",
-            hint="give both bounds, such as >=1.4,<2" if compare == "~=" else f"known are {' '.join(_OPERATORS)}",
+            hint="give both bounds, such as >=1.4,<2" if compare == "~=" else f"known are {' '.join(HOLDS)}",
         )
     raise Invalid(
         f"{version[:LONGEST]!r} is not a version of an R package",
