@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from entrepot.app import App
 from entrepot.core.errors import (
+    Conflict,
     Contradiction,
     EntrepotError,
     Invalid,
@@ -19,12 +20,13 @@ from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
 from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
 from entrepot.core.releases import Release
 from entrepot.core.requirements import Requirement
-from entrepot.core.snapshots import Cut
+from entrepot.core.snapshots import PRESENT, Cut
 from entrepot.db import files as db_files
 from entrepot.db import projects as db_projects
 from entrepot.db import readings
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.python import describing, jsonapi, lists
+from entrepot.ecosystems.python.names import canonical_version, is_canonical
 from entrepot.ecosystems.python.narrowing import Narrowing, narrowing
 from entrepot.operations import admitting, browsing, dialects, records, resolving
 from entrepot.operations.drafting import Draft, State, Wish, unknown
@@ -35,6 +37,8 @@ from entrepot.operations.view import DatabaseView
 from entrepot.sources import projects
 from entrepot.sources.pypifiles import read_metadata
 
+NOT_FOR = "none of its files is for the wanted platforms and Pythons"
+TAKEN_OUT = "all of it that is asked for was taken out by hand"
 MOST_PROJECTS = 5000
 """Projects of one list; each may have to be read from upstream."""
 _AT_ONCE = 8
@@ -87,16 +91,18 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     lines: dict[PackageName, list[Requirement]] = {}
     for requirement in ask.requirements:
         lines.setdefault(requirement.package, []).append(requirement)
-    came, lacking = _admit(app, state, named.cut, lines, ask)
-    if lacking and not wish.skip_missing:
-        raise unknown(
-            {str(name): why for name, why in lacking.items()}, lambda name: _alike(app, state, PackageName(name))
-        )
-    ask = ask._replace(requirements=[r for r in ask.requirements if r.package in came])
+    kept = _kept(app, state, wish, ask)
+    came, lacking = _admit(app, state, named.cut, lines, ask, kept)
+    refused = {str(name): why for name, why in lacking.items() if why != TAKEN_OUT}
+    if refused and not wish.skip_missing:
+        raise unknown(refused, lambda name: _alike(app, state, PackageName(name)))
+    ask = ask._replace(requirements=[r for r in ask.requirements if r.package not in refused])
     notes: list[str] = []
     missing = [Missing(name, (), reason) for name, reason in lacking.items()]
     if ask.with_dependencies and came:
-        _bring(app, state, named.cut, ask, came, missing, notes)
+        _bring(app, state, named.cut, ask, came, missing, notes, kept)
+    if wish.action == "remove" and not wish.removed:
+        _check_unneeded(wish, came)
     request = ask._replace(requirements=[replace(r, line=None) for r in ask.requirements]).packed()
     target = {row.file.id: FileStatus.CURRENT for each in came.values() for row in each.rows}
     return Draft(named, request, target, _report(app, state, named.cut, came, missing, notes))
@@ -122,8 +128,9 @@ def _ask(state: State, wish: Wish) -> _Ask:
     narrow = wish.narrow
     asked = _asked(before.requirements, state, wish)
     constraints = before.constraints
-    if wish.list_text is not None and wish.action == "update":
-        constraints = [r.text for r in lists.read_constraints(wish.constraints)] if wish.constraints is not None else []
+    if wish.list_text is not None:
+        new = [_pep508(bound) for bound in lists.read_constraints(wish.constraints or "")]
+        constraints = new if wish.action == "update" else [*constraints, *new]
     gone = [(package, each) for package in wish.packages for each in wish.removed]
     return _Ask(
         asked,
@@ -181,11 +188,51 @@ def _unpacked(request: Mapping[str, Any]) -> _Ask:
     )
 
 
+def _kept(app: App, state: State, wish: Wish, ask: _Ask) -> dict[PackageName, list[Listed]]:
+    """What is shown of the projects that are not touched where others are added or taken out.
+
+    They are not drawn from the snapshot again: of an index without upload times it can't be had later, and a file may
+    have come to light that belongs to it and was not known at the commit.
+    """
+    if wish.action == "update" or state.pin is None:
+        return {}
+    before = _unpacked(state.pin.request)
+    if before.narrowing != ask.narrowing:
+        return {}
+    touched = {requirement.package for requirement in {*before.requirements} ^ {*ask.requirements}}
+    with app.db.read() as connection:
+        shown = db_files.by_ids(connection, state.shown)
+    rows: dict[PackageName, list[Listed]] = {}
+    for id_ in sorted(shown):
+        rows.setdefault(shown[id_].package, []).append(Listed(shown[id_], FileStatus.CURRENT))
+    return {name: its for name, its in rows.items() if name not in touched}
+
+
+def _check_unneeded(wish: Wish, came: Mapping[PackageName, _Came]) -> None:
+    for package in map(PackageName, wish.packages):
+        if package in came:
+            chain = came[package].why
+            raise Conflict(
+                f"{package} is needed: {' > '.join((*chain, package))}",
+                hint=f"remove {chain[0]} first, or a version alone: {package}@{_newest_of(came[package])}",
+            )
+
+
+def _newest_of(each: _Came) -> str:
+    return _newest([row.file for row in each.rows])
+
+
 def _admit(
-    app: App, state: State, cut: Cut, lines: Mapping[PackageName, Sequence[Requirement]], ask: _Ask
+    app: App,
+    state: State,
+    cut: Cut,
+    lines: Mapping[PackageName, Sequence[Requirement]],
+    ask: _Ask,
+    kept: Mapping[PackageName, list[Listed]],
 ) -> tuple[dict[PackageName, _Came], dict[PackageName, str]]:
     """What the list itself admits, and the projects of it that can't be had, each with the reason."""
-    known = rows_of(app, state, cut, list(lines))
+    drawn = rows_of(app, state, cut, [name for name in lines if name not in kept])
+    known = {name: kept[name] if name in kept else drawn[name] for name in lines}
     came: dict[PackageName, _Came] = {}
     unknown: dict[PackageName, str] = {}
     faults: list[EntrepotError] = []
@@ -202,12 +249,17 @@ def _admit(
         if rows:
             came[name] = _Came(rows, (), ", ".join(each.text for each in wanted))
         elif fitting:
-            unknown[name] = "none of its files is for the wanted platforms and Pythons"
+            unknown[name] = _why_none(fitting, ask)
         else:
             unknown[name] = "it has no file with one of the wanted hashes"
     if faults:
         raise Contradiction.of_all(faults)
     return came, unknown
+
+
+def _why_none(rows: Sequence[Listed], ask: _Ask) -> str:
+    """Why none of the files of a project is left."""
+    return TAKEN_OUT if admitting.narrowed(rows, ask.narrowing, ()) else NOT_FOR
 
 
 def rows_of(app: App, state: State, cut: Cut, names: Sequence[PackageName]) -> dict[PackageName, list[Listed]]:
@@ -251,14 +303,15 @@ def _bring(
     came: dict[PackageName, _Came],
     missing: list[Missing],
     notes: list[str],
+    kept: Mapping[PackageName, list[Listed]],
 ) -> None:
     """Add what the list needs: of each project the versions that its resolution takes."""
     resolved = resolving.resolve(
         app,
         state.base,
         cut,
-        [_pep508(requirement) for requirement in ask.requirements],
-        constraints=ask.constraints,
+        [_pep508(requirement) for requirement in ask.requirements if requirement.package in came],
+        constraints=[*ask.constraints, *_barred(ask)],
         # A free-threaded Python (3.13t) needs the same packages in other files.
         python_versions=[version.removesuffix("t") for version in ask.narrowing.python_versions],
         only_binary=ask.narrowing.only_binary,
@@ -268,17 +321,23 @@ def _bring(
     for each in resolved:
         versions.setdefault(each.package, set()).add(each.version)
     new = [name for name in versions if name not in came]
-    for name, rows in rows_of(app, state, cut, new).items():
+    same = {name: kept[name] for name in new if versions[name] <= {row.file.version for row in kept.get(name, ())}}
+    for name, rows in (rows_of(app, state, cut, [name for name in new if name not in same]) | same).items():
         wanted = [row for row in rows if row.file.version in versions[name]]
-        kept = admitting.narrowed(wanted, ask.narrowing, _removed(ask, name))
-        if kept:
-            came[name] = _Came(kept, chains.get(name, ()), "")
+        left = admitting.narrowed(wanted, ask.narrowing, _removed(ask, name))
+        if left:
+            came[name] = _Came(left, chains.get(name, ()), "")
         else:
-            missing.append(Missing(name, chains.get(name, ()), "no file of it is for the wanted platforms and Pythons"))
+            missing.append(Missing(name, chains.get(name, ()), _why_none(wanted, ask)))
     for name in set(versions) & set(came):
         lacking = versions[name] - {row.file.version for row in came[name].rows}
         if lacking and not came[name].why:
             notes.append(f"the resolution takes {name} {', '.join(sorted(lacking))}, of which no wanted file is left")
+
+
+def _barred(ask: _Ask) -> list[str]:
+    """Versions that were taken out by hand, as constraints."""
+    return [f"{name}!={what}" for name, what in ask.removed if is_canonical(canonical_version(what))]
 
 
 def _pep508(requirement: Requirement) -> str:
@@ -304,7 +363,7 @@ def _chains(resolved: Sequence[Resolved], asked: set[PackageName]) -> dict[Packa
 def _alike(app: App, state: State, name: PackageName) -> list[PackageName]:
     """The names of the index that begin as this one, if its list of names was read."""
     with app.db.read() as connection:
-        listed = db_projects.names_state(connection, Cut(state.base.id, state.newest))
+        listed = db_projects.names_state(connection, Cut(state.base.id, PRESENT))
         return readings.names_beginning(connection, state.base.id, listed[0], name[:2]) if listed is not None else []
 
 
