@@ -317,6 +317,25 @@ def _serve(app: Any) -> None:
     serve(app.settings)
 
 
+def _commit(app: Any, *, source: str, proposal: int) -> None:
+    from entrepot.operations import proposals
+
+    proposals.commit(app, source, proposal, actor="test")
+
+
+def _update(app: Any, *, source: str, list_text: str | None, snapshot: str) -> None:
+    from entrepot.operations import proposals
+
+    wish = proposals.Wish("update", list_text=list_text, snapshot=snapshot)
+    proposals.propose_and_commit(app, source, wish, actor="test")
+
+
+def _take_out(app: Any, *, source: str, package: str, scope: str) -> None:
+    from entrepot.operations.packages import remove_package
+
+    remove_package(app, source, package, scope=scope, actor="test")
+
+
 DO: dict[str, Callable[..., None]] = {
     "sync": _sync,
     "add": _add,
@@ -325,6 +344,9 @@ DO: dict[str, Callable[..., None]] = {
     "ask": _ask,
     "describe": _describe,
     "serve": _serve,
+    "commit": _commit,
+    "update": _update,
+    "take out": _take_out,
 }
 
 
