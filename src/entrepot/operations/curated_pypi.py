@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -15,6 +15,7 @@ from entrepot.core.errors import (
     EntrepotError,
     Invalid,
     TooLarge,
+    Unresolvable,
 )
 from entrepot.core.model import File, FileStatus, Listed, PackageName, Sha256
 from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
@@ -306,16 +307,7 @@ def _bring(
     kept: Mapping[PackageName, list[Listed]],
 ) -> None:
     """Add what the list needs: of each project the versions that its resolution takes."""
-    resolved = resolving.resolve(
-        app,
-        state.base,
-        cut,
-        [_pep508(requirement) for requirement in ask.requirements if requirement.package in came],
-        constraints=[*ask.constraints, *_barred(ask)],
-        # A free-threaded Python (3.13t) needs the same packages in other files.
-        python_versions=[version.removesuffix("t") for version in ask.narrowing.python_versions],
-        only_binary=ask.narrowing.only_binary,
-    )
+    resolved = _resolved(app, state, cut, ask, came)
     chains = _chains(resolved, set(came))
     versions: dict[PackageName, set[str]] = {}
     for each in resolved:
@@ -333,6 +325,26 @@ def _bring(
         lacking = versions[name] - {row.file.version for row in came[name].rows}
         if lacking and not came[name].why:
             notes.append(f"the resolution takes {name} {', '.join(sorted(lacking))}, of which no wanted file is left")
+
+
+def _resolved(app: App, state: State, cut: Cut, ask: _Ask, came: Collection[PackageName]) -> Sequence[Resolved]:
+    barred = _barred(ask)
+    try:
+        return resolving.resolve(
+            app,
+            state.base,
+            cut,
+            [_pep508(requirement) for requirement in ask.requirements if requirement.package in came],
+            constraints=[*ask.constraints, *barred],
+            # A free-threaded Python (3.13t) needs the same packages in other files.
+            python_versions=[version.removesuffix("t") for version in ask.narrowing.python_versions],
+            only_binary=ask.narrowing.only_binary,
+        )
+    except Unresolvable as error:
+        if barred and error.hint is None:
+            told = ", ".join(bound.replace("!=", " ") for bound in barred)
+            error.hint = f"what was taken out by hand doesn't come back: {told}"
+        raise
 
 
 def _barred(ask: _Ask) -> list[str]:
