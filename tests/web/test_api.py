@@ -46,6 +46,8 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/cran/sync", {}),
     ("POST", "/sources/cran/describe", {}),
     ("POST", "/repos/mine/check", {"list": "abc"}),
+    ("POST", "/sources/internal/proposals", {"list": "abc"}),
+    ("POST", "/sources/internal/proposals/1/commit", {}),
     ("POST", "/jobs/1/cancel", {}),
 ]
 
