@@ -133,7 +133,8 @@ def test_a_lockfile_of_before_restores(site: Live, cran: FakeCran, clock: Clock,
         for (name in names(locked)) {{
           file <- paste0(name, "_", locked[[name]], ".tar.gz")
           path <- if (identical(listed[[name]], locked[[name]])) file else file.path("Archive", name, file)
-          install.packages(file.path(contrib.url(getOption("repos")), path), repos = NULL, type = "source", quiet = TRUE)
+          from <- file.path(contrib.url(getOption("repos")), path)
+          install.packages(from, repos = NULL, type = "source", quiet = TRUE)
         }}
     """
     assert installed(site, "ours/latest", call, tmp_path / "lib") == OLD
