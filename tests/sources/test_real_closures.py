@@ -21,7 +21,7 @@ from entrepot.core.requirements import Requirement
 from entrepot.ecosystems.r import packages
 from entrepot.ecosystems.r.base import BASE
 from entrepot.operations import browsing
-from entrepot.operations.curated_cran import CranShelf
+from entrepot.operations.cran_shelf import CranShelf
 from tests.support import real_cran
 from tests.support.fake_cran import CONTRIB, FakeCran
 from tests.support.r import run_r

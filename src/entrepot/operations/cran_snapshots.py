@@ -8,7 +8,7 @@ from entrepot.core.model import File, FileStatus
 from entrepot.core.proposals import Leaving, Report
 from entrepot.core.snapshots import Cut
 from entrepot.db import listings as db_listings
-from entrepot.operations.curated_cran import item_of
+from entrepot.operations.cran_shelf import item_of
 from entrepot.operations.drafting import Draft, State, Wish
 from entrepot.operations.pinning import name_snapshot
 

@@ -39,8 +39,11 @@ class Ask(NamedTuple):
 
 
 def of_wish(state: State, wish: Wish) -> Ask:
-    """What is asked after a wish is added to what was asked before. Raises Invalid, InvalidBatch: it asks for nothing, or
-    can't be read."""
+    """What is asked for once a wish came to what was asked before.
+
+    Raises:
+        Invalid, InvalidBatch: it asks for nothing, or can't be read.
+    """
     before = unpacked(state.pin.request) if state.pin is not None else Ask([], [], [], False, Narrowing())
     narrow = wish.narrow
     asked = _asked(before.requirements, state, wish)
