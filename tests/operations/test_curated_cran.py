@@ -709,6 +709,8 @@ def test_an_archived_version_is_removed_by_itself(january: App) -> None:
     assert shown(january).archive == {"bottom 0.1", "top 1.0"}
     with pytest.raises(PackageNotFound, match=r"'top' has no version or file 0\.9 in source 'team'"):
         remove(january, "top", "0.9")
+    commit(january, add(january, "top==0.9"))
+    assert shown(january).current["top"] == "0.9"
 
 
 def test_removing_the_current_version_leaves_the_one_before(january: App) -> None:

@@ -346,6 +346,16 @@ def test_what_is_taken_out_stays_out(team: App) -> None:
     }
 
 
+def test_what_was_taken_out_is_added_by_its_number(team: App) -> None:
+    """An exact version that is added on purpose comes back."""
+    commit(team, "demo", snapshot="2023-12-01")
+    remove(team, "demo", "1.0")
+    committed(team, add(team, "other"))
+    assert "1.0" not in versions(team)
+    committed(team, add(team, "demo==1.0"))
+    assert versions(team) == ["1.0"]
+
+
 def test_the_last_version_is_taken_out(team: App) -> None:
     """A package of which nothing is left is gone, and an update says why it doesn't come back."""
     commit(team, "lib==1.5", "other")
@@ -815,6 +825,36 @@ def test_needed_files_that_are_not_wanted(graph: App, pypi: FakePypi) -> None:
         Missing("tied", ("user",), "none of its files is for the wanted platforms and Pythons"),
     )
     assert why(proposal).keys() == {"user"}
+
+
+def test_what_only_other_platforms_need(graph: App) -> None:
+    """What no wanted platform needs doesn't come along; with one that needs it, it does."""
+    linux = Narrow(with_dependencies=True, python_versions=("3.12",), platforms=("linux-x86_64",))
+    both = Narrow(with_dependencies=True, python_versions=("3.12",), platforms=("linux-x86_64", "windows"))
+    assert "colours" not in why(propose(graph, "app", narrow=linux))
+    assert why(propose(graph, "app", narrow=both))["colours"] == ("1.0", "app")
+
+
+def test_places_without_a_file_are_told(graph: App, pypi: FakePypi) -> None:
+    """A note names each project that has files for some of the wanted Pythons and platforms but not for all, also one
+    that only came along; not where it isn't wanted."""
+    pypi.add(*wheel("tied", "1", tag="cp312-cp312-manylinux_2_17_x86_64"), uploaded=MAY)
+    pypi.add(*wheel("winny", "1", tag="cp39-abi3-win_amd64"), uploaded=MAY)
+    pypi.add(*wheel("user", "1", requires=["tied", "winny; sys_platform == 'win32'"]), uploaded=MAY)
+    narrow = Narrow(
+        with_dependencies=True,
+        only_binary=True,
+        python_versions=("3.9", "3.12"),
+        platforms=("linux-x86_64", "windows-amd64"),
+    )
+    proposal = propose(graph, "user", narrow=narrow)
+    assert why(proposal).keys() == {"tied", "user", "winny"}
+    assert proposal.report.notes == (
+        "tied has no wanted file for Python 3.9 on linux-x86_64, Python 3.9 on windows-amd64, "
+        "Python 3.12 on windows-amd64",
+    )
+    alone = propose(graph, "tied", narrow=Narrow(with_dependencies=False, python_versions=("3.9", "3.12")))
+    assert alone.report.notes == ("tied has no wanted file for Python 3.9",)
 
 
 def test_needs_that_contradict_each_other(graph: App, pypi: FakePypi) -> None:

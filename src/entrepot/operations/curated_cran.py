@@ -19,7 +19,7 @@ from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.ecosystems.r import lists
 from entrepot.operations.cran_shelf import CranShelf, item_of
-from entrepot.operations.drafting import Draft, State, Wish, unknown
+from entrepot.operations.drafting import Draft, State, Wish, lifts, unknown
 from entrepot.operations.pinning import Named, name_snapshot
 from entrepot.sources.describe import describe_files
 
@@ -37,7 +37,8 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
         UpstreamUnavailable: dependencies of old versions have to be read, and can't be.
     """
     named = _snapshot(app, state, wish)
-    asked, removed = _asked(state, wish), _removed(state, wish)
+    asked = _asked(state, wish)
+    removed = _removed(state, wish, asked)
     shelf = CranShelf(app, named.cut)
     barred = [Requirement(PackageName(package), f"!={version}") for package, version in removed]
     if wish.action == "remove":
@@ -74,9 +75,13 @@ def _snapshot(app: App, state: State, wish: Wish) -> Named:
         return pinned
 
 
+def _before_asked(state: State) -> list[Requirement]:
+    return [_unpacked(row) for row in state.pin.request["requirements"]] if state.pin else []
+
+
 def _asked(state: State, wish: Wish) -> list[Requirement]:
     """What is asked for from then on."""
-    before = [_unpacked(row) for row in state.pin.request["requirements"]] if state.pin else []
+    before = _before_asked(state)
     if wish.action == "remove":
         gone = set(wish.packages) if not wish.removed else set()
         return [requirement for requirement in before if requirement.package not in gone]
@@ -105,9 +110,11 @@ def _added(before: list[Requirement], new: list[Requirement], *, include_suggest
     return [r for r in before if r.package not in named or r.specifier] + fresh
 
 
-def _removed(state: State, wish: Wish) -> list[tuple[str, str]]:
+def _removed(state: State, wish: Wish, asked: Sequence[Requirement]) -> list[tuple[str, str]]:
     """The versions that were taken out by hand, which no later list brings back."""
+    known = _before_asked(state)
     before = [(package, version) for package, version in state.pin.request["removed"]] if state.pin else []
+    before = [each for each in before if not lifts(wish, each, asked, known)]
     return [*before, *((package, version) for package in wish.packages for version in wish.removed)]
 
 

@@ -19,6 +19,9 @@ from entrepot.core.requirements import Requirement
 from entrepot.core.snapshots import Cut
 from entrepot.db import files as db_files
 from entrepot.db import transactions as db_transactions
+from entrepot.ecosystems.python import environments
+from entrepot.ecosystems.python.entry import unpack
+from entrepot.ecosystems.python.narrowing import Narrowing, keeps
 from entrepot.operations import admitting, resolving
 from entrepot.operations.drafting import Draft, State, Wish, unknown
 from entrepot.operations.pinning import Named, name_snapshot
@@ -55,6 +58,8 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     missing = [Missing(name, (), reason) for name, reason in lacking.items()]
     if ask.with_dependencies and came:
         _bring(app, state, named.cut, ask, came, missing, notes, kept)
+    else:
+        notes += _gaps(ask, came)
     if wish.action == "remove" and not wish.removed:
         _check_unneeded(wish, came)
     request = ask._replace(requirements=[replace(r, line=None) for r in ask.requirements]).packed()
@@ -158,7 +163,12 @@ def _bring(
     kept: Mapping[PackageName, list[Listed]],
 ) -> None:
     """Add what the list needs: of each project the versions that its resolution takes."""
-    resolved = _resolved(app, state, cut, ask, came)
+    meant = environments.each(ask.narrowing)
+    resolved = [
+        each
+        for each in _resolved(app, state, cut, ask, came)
+        if any(environments.holds(one, each.marker) for one in meant)
+    ]
     chains = _chains(resolved, set(came))
     versions: dict[PackageName, set[str]] = {}
     for each in resolved:
@@ -176,6 +186,42 @@ def _bring(
         lacking = versions[name] - {row.file.version for row in came[name].rows}
         if lacking and not came[name].why:
             notes.append(f"the resolution takes {name} {', '.join(sorted(lacking))}, of which no wanted file is left")
+    notes += _gaps(ask, came, [(each.package, each.version, each.marker) for each in resolved])
+
+
+def _gaps(
+    ask: Ask, came: Mapping[PackageName, Came], resolved: Sequence[tuple[PackageName, str, str]] = ()
+) -> list[str]:
+    """Where an installation of a project would find no file: for some of the wanted environments, but not for all.
+
+    Args:
+        resolved: (project, version, marker) of what the resolution takes; of other projects any version will do.
+    """
+    if not ask.narrowing.platforms and not ask.narrowing.python_versions:
+        return []
+    lines = [(each.package, "", each.marker) for each in ask.requirements]
+    notes: list[str] = []
+    for name, its in sorted(came.items()):
+        places = [
+            environments.told(one)
+            for one in environments.each(ask.narrowing)
+            for versions in [_meant_in(one, name, resolved if its.why else lines)]
+            if versions and not any(_is_for(one, row, versions) for row in its.rows)
+        ]
+        if places:
+            notes.append(f"{name} has no wanted file for {', '.join(places)}")
+    return notes
+
+
+def _meant_in(one: Narrowing, name: PackageName, among: Sequence[tuple[PackageName, str, str]]) -> set[str]:
+    """The versions of a project that are meant in an environment (empty text: any); none where it isn't wanted."""
+    return {version for package, version, marker in among if package == name and environments.holds(one, marker)}
+
+
+def _is_for(one: Narrowing, row: Listed, versions: Collection[str]) -> bool:
+    if "" not in versions and row.file.version not in versions:
+        return False
+    return keeps(one, row.file.name, unpack(row.file.fields).requires_python)
 
 
 def _resolved(app: App, state: State, cut: Cut, ask: Ask, came: Collection[PackageName]) -> Sequence[Resolved]:

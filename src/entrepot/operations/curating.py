@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.closure import ALL, DEFAULT, KINDS
 from entrepot.core.errors import Invalid, NeverSynced, PackageNotFound, WrongType
-from entrepot.core.model import FileStatus, Source, SourceType, TransactionId
+from entrepot.core.model import FileStatus, Listed, Source, SourceType, TransactionId
 from entrepot.core.proposals import Report
 from entrepot.db import curations as db_curations
 from entrepot.db import files as db_files
@@ -132,9 +132,9 @@ def _within(app: App, source: Source, package: str, scope: str) -> tuple[str, tu
     if scope == "all":
         return name, ()
     if scope == "current":
-        rank = dialects.of_source(source).ranks(file.version for file in found)
-        listed = [file.version for file in found if shown[file.id] is FileStatus.CURRENT]
-        scopes = {max(listed, key=lambda version: rank[version])} if listed else set()
+        listed = [Listed(file, FileStatus.CURRENT) for file in found if shown[file.id] is FileStatus.CURRENT]
+        known = dialects.of_source(source).releases(listed)
+        scopes = {known.latest.version} if known is not None else set()
     else:
         scopes = {file.version for file in found if file.version == scope}
         scopes |= {file.version if source.has_archive else file.name for file in found if file.name == scope}

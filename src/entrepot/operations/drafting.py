@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from entrepot.core.errors import PackageNotFound
 from entrepot.core.model import FileStatus, Source, TransactionId
 from entrepot.core.nearnames import near
 from entrepot.core.proposals import Action, Report
+from entrepot.core.requirements import Requirement
 from entrepot.db.curations import Pin
 from entrepot.operations.pinning import Named
 
@@ -76,6 +77,13 @@ class Draft:
     request: dict[str, Any]
     target: dict[int, FileStatus]
     report: Report
+
+
+def lifts(wish: Wish, removed: tuple[str, str], asked: Sequence[Requirement], before: Sequence[Requirement]) -> bool:
+    """Whether a wish adds a (package, version) that was taken out by hand again, by its number."""
+    package, version = removed
+    new = [each for each in asked if each not in before] if wish.action == "add" else []
+    return any((each.package, each.specifier) == (package, f"=={version}") for each in new)
 
 
 def unknown(reasons: Mapping[str, str], alike: Callable[[str], Collection[str]]) -> PackageNotFound:

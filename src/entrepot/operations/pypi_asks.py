@@ -12,7 +12,7 @@ from entrepot.core.requirements import Requirement
 from entrepot.ecosystems.python import lists
 from entrepot.ecosystems.python.names import canonical_version, is_canonical
 from entrepot.ecosystems.python.narrowing import Narrowing, narrowing
-from entrepot.operations.drafting import State, Wish
+from entrepot.operations.drafting import State, Wish, lifts
 
 
 class Ask(NamedTuple):
@@ -55,7 +55,7 @@ def of_wish(state: State, wish: Wish) -> Ask:
     return Ask(
         asked,
         constraints,
-        [*before.removed, *gone],
+        [each for each in before.removed if not lifts(wish, each, asked, before.requirements)] + gone,
         before.with_dependencies if narrow.with_dependencies is None else narrow.with_dependencies,
         narrowing(
             only_binary=before.narrowing.only_binary if narrow.only_binary is None else narrow.only_binary,

@@ -123,6 +123,13 @@ def keeps(narrowing: Narrowing, file_name: str, requires_python: str | None) -> 
     )
 
 
+def machine(platform: str) -> tuple[str, str | None]:
+    """(system, architecture) of a platform of a `Narrowing`; systems are `linux`, `manylinux`, `musllinux`, `macos` and
+    `windows`, the architecture is None for all of them."""
+    found = _platform(platform)
+    return found.system, found.arch
+
+
 class _Platform(NamedTuple):
     """Machines that are meant, or that a tag of a wheel is for.
 

@@ -65,7 +65,7 @@ def holds_on(marker: str, python: str) -> bool:
     about_python = Marker(_ATOM.sub(_only_python, marker))
     return any(
         about_python.evaluate({"python_version": _minor(version), "python_full_version": version})
-        for version in _versions(python, marker)
+        for version in versions(python, marker)
     )
 
 
@@ -75,7 +75,7 @@ def fits(requires_python: str, python: str) -> bool:
         bounds = SpecifierSet(requires_python)
     except InvalidSpecifier:
         return True
-    return any(bounds.contains(version, prereleases=True) for version in _versions(python, requires_python))
+    return any(bounds.contains(version, prereleases=True) for version in versions(python, requires_python))
 
 
 def _only_python(atom: re.Match[str]) -> str:
@@ -86,7 +86,7 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _versions(python: str, bounds: str) -> list[str]:
+def versions(python: str, bounds: str) -> list[str]:
     """Full versions of a Python that tell whether any of it is within `bounds`: those at each bound and between."""
     if python.count(".") >= 2:
         return [python]
