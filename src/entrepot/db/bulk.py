@@ -7,7 +7,19 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pydantic_core import from_json, to_json
-from sqlalchemy import ARRAY, ColumnElement, Connection, Select, String, Table, any_, bindparam, func, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    String,
+    Table,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 
 _FEW = 2000
 
@@ -44,6 +56,13 @@ def insert(connection: Connection, table: Table, columns: Sequence[str], values:
     statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join([mark] * len(columns))})"
     for start in range(0, len(values), 5000):
         connection.exec_driver_sql(statement, list(values[start : start + 5000]))
+
+
+def among_ids(connection: Connection, column: ColumnElement[int], values: Collection[int]) -> ColumnElement[bool]:
+    """As `among`, of a column of numbers: drivers take no more than some ten thousand parameters."""
+    if connection.dialect.name == "sqlite":
+        return column.in_(select(func.json_each(json.dumps(list(values))).table_valued("value").c.value))
+    return column == any_(bindparam(None, list(values), type_=ARRAY(BigInteger), unique=True))
 
 
 def among(connection: Connection, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:

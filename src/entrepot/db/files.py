@@ -83,8 +83,8 @@ def get(connection: Connection, file_id: int) -> File | None:
 
 
 def by_ids(connection: Connection, file_ids: Iterable[int]) -> dict[int, File]:
-    """The files of one page: id -> file, of those that there are."""
-    query = select(*FILE_COLUMNS).where(files.c.id.in_(list(file_ids)))
+    """Files by their ids, however many: id -> file, of those that there are."""
+    query = select(*FILE_COLUMNS).where(bulk.among_ids(connection, files.c.id, list(file_ids)))
     return {row[0]: File._make(row) for row in bulk.rows(connection, query)}
 
 
