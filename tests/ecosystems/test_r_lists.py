@@ -71,7 +71,7 @@ FAULTS: dict[str, tuple[str, str]] = {
 
 OF_PYTHON = [
     "-r other.txt",
-    "--index-url https://pypi.org/simple",
+    "--index-url https://index.example.org/simple",
     "numpy==1.0 --hash=sha256:00",
     "numpy ; python_version < '3.8'",
     "numpy>=1;sys_platform == 'linux'",

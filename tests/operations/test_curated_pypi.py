@@ -920,13 +920,13 @@ source = {{ virtual = "." }}
 [[package]]
 name = "demo"
 version = "1.1"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://index.example.org/simple" }}
 sdist = {{ url = "https://x.invalid/demo-1.1.tar.gz", hash = "sha256:{sdist}", size = 1 }}
 
 [[package]]
 name = "lib"
 version = "1.5"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://index.example.org/simple" }}
 wheels = [{{ url = "https://x.invalid/lib-1.5-py3-none-any.whl", hash = "sha256:{lib}", size = 1 }}]
 """
 PYLOCK = """
