@@ -456,7 +456,7 @@ source = {{ virtual = "packages/w" }}
 [[package]]
 name = "numpy"
 version = "2.0.2"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://index.example.org/simple" }}
 resolution-markers = ["python_full_version < '3.10'", "os_name == 'nt' and os_name == 'x'"]
 sdist = {{ url = "https://x/numpy-2.0.2.tar.gz", hash = "sha256:{A}", size = 1 }}
 wheels = [
@@ -466,7 +466,7 @@ wheels = [
 [[package]]
 name = "tqdm"
 version = "4.67.1"
-source = {{ registry = "https://pypi.org/simple" }}
+source = {{ registry = "https://index.example.org/simple" }}
 wheels = [{{ url = "https://x/tqdm-4.67.1-py3-none-any.whl", hash = "sha256:{B}" }}]
 """
 
