@@ -87,23 +87,19 @@ def include_of(connection: Connection, source_id: int) -> tuple[str, ...]:
     return tuple(connection.execute(select(curations.c.include).where(curations.c.source_id == source_id)).scalar_one())
 
 
-def includes(connection: Connection) -> dict[int, tuple[str, ...]]:
-    """As `include_of`, of all curated sources."""
-    return {id_: tuple(kinds) for id_, kinds in connection.execute(select(curations.c.source_id, curations.c.include))}
-
-
 def pin(connection: Connection, source_id: int, upto: TransactionId = FOREVER) -> Pin | None:
     """The pin of a source after transaction `upto`; None before the first."""
     row = connection.execute(_last_pin(source_id, upto)).mappings().one_or_none()
     return None if row is None else _pin(row)
 
 
-def pins_now(connection: Connection) -> dict[int, str]:
-    """Source id -> name of the snapshot that it is pinned to now, of those that are."""
-    later = pins.alias()
-    newest = select(func.max(later.c.since)).where(later.c.source_id == pins.c.source_id).scalar_subquery()
-    query = select(pins.c.source_id, pins.c.snapshot).where(pins.c.since == newest)
-    return {row.source_id: row.snapshot for row in connection.execute(query)}
+def told(connection: Connection) -> dict[int, tuple[tuple[str, ...], str | None]]:
+    """Of all curated and pinned sources: source id -> (kinds of dependencies as of `include_of`, name of the snapshot
+    that it is pinned to now, None before the first pin)."""
+    last = select(pins.c.snapshot).where(pins.c.source_id == curations.c.source_id)
+    snapshot = last.order_by(pins.c.since.desc()).limit(1).scalar_subquery()
+    query = select(curations.c.source_id, curations.c.include, snapshot)
+    return {id_: (tuple(kinds), name) for id_, kinds, name in connection.execute(query)}
 
 
 def add_pin(connection: Connection, source_id: int, new: Pin) -> None:

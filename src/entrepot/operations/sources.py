@@ -162,7 +162,7 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
         read |= db_projects.count_read(connection, by_project)
     newest = db_sources.newest_transactions(connection, ids)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
-    pins, includes = db_curations.pins_now(connection), db_curations.includes(connection)
+    curated = db_curations.told(connection)
     jobs: dict[int | None, int] = {}
     for job in db_jobs.active(connection, kind="sync"):
         jobs.setdefault(job.source_id, job.id)
@@ -175,8 +175,8 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
             mirrors.get(source.id),
             _upstream(app, source, mirrors.get(source.id)),
             jobs.get(source.id),
-            pins.get(source.id),
-            includes.get(source.id),
+            curated[source.id][1] if source.id in curated else None,
+            curated[source.id][0] if source.id in curated else None,
         )
         for source in sources
     ]
