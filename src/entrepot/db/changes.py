@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, case, func, literal, or_, select, union_all
 
 from entrepot.core.changes import Change, ChangeKind, Seen, Version, describe
-from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName, Source, TransactionId
+from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName, Source, SourceType, TransactionId
 from entrepot.core.proposals import Report
 from entrepot.db import bulk
 from entrepot.db import curations as db_curations
@@ -87,14 +87,13 @@ def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[Change
 
     The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
     """
-    plain = [type_.value for type_ in WITHOUT_ARCHIVE]
-    pinned = [type_.value for type_ in PINNED]
-    query = select(transactions.c.id, sources.c.type.in_(plain)).join(sources, sources.c.id == transactions.c.source_id)
-    query = query.where(transactions.c.id.in_(list(ids)), sources.c.type.not_in(pinned))
-    is_plain = {id_: bool(found) for id_, found in connection.execute(query)}
-    counts: dict[int, dict[ChangeKind, int]] = _of_pins(connection, ids)
-    for which, changes in ((False, _one_current), (True, _side_by_side)):
-        wanted = [id_ for id_ in is_plain if is_plain[id_] is which]
+    query = select(transactions.c.id, sources.c.type).join(sources, sources.c.id == transactions.c.source_id)
+    types = {id_: SourceType(type_) for id_, type_ in connection.execute(query.where(transactions.c.id.in_(list(ids))))}
+    pinned = [id_ for id_, type_ in types.items() if type_ in PINNED]
+    plain = [id_ for id_, type_ in types.items() if type_ in WITHOUT_ARCHIVE]
+    others = list(types.keys() - {*pinned, *plain})
+    counts: dict[int, dict[ChangeKind, int]] = _of_pins(connection, pinned) if pinned else {}
+    for wanted, changes in ((others, _one_current), (plain, _side_by_side)):
         if wanted:
             for at, *numbers in connection.execute(changes(_moves(wanted))):
                 counts[at] = dict(zip(_KINDS, map(int, numbers), strict=True))
@@ -103,11 +102,7 @@ def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[Change
 
 def _of_pins(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
     """As `count`, of the transactions by which pinned sources moved."""
-    query = (
-        select(proposals.c.committed, proposals.c.id)
-        .join(sources, sources.c.id == proposals.c.source_id)
-        .where(proposals.c.committed.in_(list(ids)), sources.c.type.in_([type_.value for type_ in PINNED]))
-    )
+    query = select(proposals.c.committed, proposals.c.id).where(proposals.c.committed.in_(list(ids)))
     counts = {}
     for at, id_ in connection.execute(query).all():
         changes = _pin_changes(Report.of_json(db_curations.report(connection, id_)))
