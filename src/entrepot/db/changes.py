@@ -12,7 +12,7 @@ from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName
 from entrepot.core.proposals import Report
 from entrepot.db import bulk
 from entrepot.db import curations as db_curations
-from entrepot.db.schema import STATUS_CODES, STATUSES, files, proposals, sources, transactions, visibility
+from entrepot.db.schema import STATUS_CODES, STATUSES, files, sources, transactions, visibility
 
 
 def of_transaction(connection: Connection, source: Source, at: TransactionId) -> list[Change]:
@@ -41,9 +41,9 @@ def of_transaction(connection: Connection, source: Source, at: TransactionId) ->
 
 def _of_pin(connection: Connection, at: TransactionId) -> list[Change]:
     """What moving a source from one snapshot to another did: it has no rows of its own, but a proposal that tells."""
-    query = select(proposals.c.id).where(proposals.c.committed == at)
-    id_ = connection.execute(query).scalar()
-    return _pin_changes(Report.of_json(db_curations.report(connection, id_))) if id_ is not None else []
+    return [
+        change for _, told in db_curations.reports(connection, [at]) for change in _pin_changes(Report.of_json(told))
+    ]
 
 
 def _pin_changes(report: Report) -> list[Change]:
@@ -102,10 +102,9 @@ def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[Change
 
 def _of_pins(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
     """As `count`, of the transactions by which pinned sources moved."""
-    query = select(proposals.c.committed, proposals.c.id).where(proposals.c.committed.in_(list(ids)))
-    counts = {}
-    for at, id_ in connection.execute(query).all():
-        changes = _pin_changes(Report.of_json(db_curations.report(connection, id_)))
+    counts: dict[int, dict[ChangeKind, int]] = {}
+    for at, told in db_curations.reports(connection, ids):
+        changes = _pin_changes(Report.of_json(told))
         if changes:
             counts[at] = {kind: sum(change.kind is kind for change in changes) for kind in _KINDS}
     return counts

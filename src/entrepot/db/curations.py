@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -160,6 +160,13 @@ def report(connection: Connection, id_: int) -> dict[str, Any]:
     """What people are told of a proposal."""
     told: dict[str, Any] = _unpack(_blob(connection, id_, "report"))
     return told
+
+
+def reports(connection: Connection, transactions: Collection[int]) -> Iterator[tuple[TransactionId, dict[str, Any]]]:
+    """What was told of the proposals that these transactions applied; one at a time, as each may be of all of CRAN."""
+    query = select(proposals.c.committed, proposals.c.report).where(proposals.c.committed.in_(list(transactions)))
+    for at, packed in connection.execute(query).all():
+        yield TransactionId(at), _unpack(packed)
 
 
 def request(connection: Connection, id_: int) -> dict[str, Any]:

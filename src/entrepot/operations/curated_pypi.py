@@ -31,6 +31,8 @@ from entrepot.operations.pypi_reports import Came, newest_of, report
 from entrepot.operations.resolving import Resolved
 
 NOT_FOR = "none of its files is for the wanted platforms and Pythons"
+_ANY = ""
+"""In place of a version: whichever there is."""
 TAKEN_OUT = "all of it that is asked for was taken out by hand"
 
 
@@ -199,13 +201,18 @@ def _gaps(
     """
     if not ask.narrowing.platforms and not ask.narrowing.python_versions:
         return []
-    lines = [(each.package, "", each.marker) for each in ask.requirements]
+    meant: dict[PackageName, set[tuple[str, str]]] = {}
+    for name, version, marker in resolved:
+        if name in came and came[name].why:
+            meant.setdefault(name, set()).add((version, marker))
+    for line in ask.requirements:
+        meant.setdefault(line.package, set()).add((_ANY, line.marker))
     notes: list[str] = []
     for name, its in sorted(came.items()):
         places = [
             environments.told(one)
             for one in environments.each(ask.narrowing)
-            for versions in [_meant_in(one, name, resolved if its.why else lines)]
+            for versions in [{version for version, marker in meant.get(name, ()) if environments.holds(one, marker)}]
             if versions and not any(_is_for(one, row, versions) for row in its.rows)
         ]
         if places:
@@ -213,13 +220,8 @@ def _gaps(
     return notes
 
 
-def _meant_in(one: Narrowing, name: PackageName, among: Sequence[tuple[PackageName, str, str]]) -> set[str]:
-    """The versions of a project that are meant in an environment (empty text: any); none where it isn't wanted."""
-    return {version for package, version, marker in among if package == name and environments.holds(one, marker)}
-
-
 def _is_for(one: Narrowing, row: Listed, versions: Collection[str]) -> bool:
-    if "" not in versions and row.file.version not in versions:
+    if _ANY not in versions and row.file.version not in versions:
         return False
     return keeps(one, row.file.name, unpack(row.file.fields).requires_python)
 
