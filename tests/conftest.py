@@ -12,21 +12,19 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from entrepot.app import App, open_app
-from entrepot.operations.setup import ensure_defaults
+from entrepot.app import App
 from entrepot.settings import Settings
 from tests.support import postgres, s3
 from tests.support import r as real_r
 from tests.support.fake_cran import FakeCran
 from tests.support.fake_pypi import FakePypi
-from tests.support.server import Clock, Live, running
+from tests.support.server import Clock, Live, installed, running
 
 hypothesis_settings.register_profile("default", deadline=None)
 hypothesis_settings.register_profile("ci", deadline=None, derandomize=True)
@@ -210,20 +208,10 @@ def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
     return Settings.model_validate(values)
 
 
-@contextmanager
-def _installed(settings: Settings, clock: Clock) -> Iterator[App]:
-    opened = open_app(settings, clock)
-    try:
-        ensure_defaults(opened)
-        yield opened
-    finally:
-        opened.close()
-
-
 @pytest.fixture
 def app(settings: Settings, clock: Clock) -> Iterator[App]:
     """A new installation, opened, with its defaults."""
-    with _installed(settings, clock) as opened:
+    with installed(settings, clock) as opened:
         yield opened
 
 
@@ -245,7 +233,7 @@ def cran() -> Iterator[FakeCran]:
 def mirrored(settings: Settings, cran: FakeCran, clock: Clock) -> Iterator[App]:
     """An installation whose source `cran` mirrors the fixture `cran`; not synced yet."""
     upstream = settings.cran.model_copy(update={"upstream": cran.url})
-    with _installed(settings.model_copy(update={"cran": upstream}), clock) as opened:
+    with installed(settings.model_copy(update={"cran": upstream}), clock) as opened:
         yield opened
 
 
@@ -267,7 +255,7 @@ def pypi() -> Iterator[FakePypi]:
 def proxied(settings: Settings, pypi: FakePypi, clock: Clock) -> Iterator[App]:
     """An installation whose source `pypi` reads the fixture `pypi`."""
     upstream = settings.pypi.model_copy(update={"upstream": pypi.upstream})
-    with _installed(settings.model_copy(update={"pypi": upstream}), clock) as opened:
+    with installed(settings.model_copy(update={"pypi": upstream}), clock) as opened:
         yield opened
 
 

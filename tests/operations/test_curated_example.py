@@ -7,21 +7,19 @@ what they suggest go; the data are shared data beside the checkout, without whic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from entrepot.app import App, open_app
+from entrepot.app import App
 from entrepot.core.errors import WrongProposal
 from entrepot.core.model import FileStatus, SourceType
 from entrepot.operations import browsing, proposals, sources
 from entrepot.operations.proposals import Proposal, Wish
-from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
 from tests.support import real_cran
 from tests.support.real_cran import RealCran
-from tests.support.server import Clock, sync
+from tests.support.server import Clock, installed, sync
 
 pytestmark = [pytest.mark.shared, pytest.mark.skipif(bool(real_cran.MISSING), reason=real_cran.MISSING)]
 
@@ -71,16 +69,6 @@ class January:
     def archive(self, source: str = SOURCE) -> set[str]:
         rows = browsing.open_source(self.app, source, "latest").view.in_brief(FileStatus.ARCHIVED)
         return {f"{row.package} {row.version}" for row in rows}
-
-
-@contextmanager
-def installed(settings: Settings, clock: Clock) -> Iterator[App]:
-    opened = open_app(settings, clock)
-    try:
-        ensure_defaults(opened)
-        yield opened
-    finally:
-        opened.close()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select
 
-from entrepot.app import App, open_app
+from entrepot.app import App
 from entrepot.core.model import SourceType
 from entrepot.db import schema
 from entrepot.operations.packages import Outcome, Upload, add_files
@@ -31,7 +30,7 @@ from entrepot.web.local import WHERE, alone, open_local
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.process import Served, entrepot, forget_heartbeats
-from tests.support.server import NOON, Clock, eventually, running, sync
+from tests.support.server import NOON, eventually, opened, running, sync
 from tests.support.victim import Victims, moments
 
 CONTRIB = "src/contrib"
@@ -46,16 +45,6 @@ State = dict[str, list[Any]]
 def victims() -> Iterator[Victims]:
     with Victims() as started:
         yield started
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[App]:
-    """The installation as a process that starts now sees it."""
-    app = open_app(settings, Clock())
-    try:
-        yield app
-    finally:
-        app.close()
 
 
 def state(settings: Settings) -> State:

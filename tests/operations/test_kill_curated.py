@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,7 +11,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Table, select
 
-from entrepot.app import App, open_app
 from entrepot.core.errors import WrongProposal
 from entrepot.core.model import SourceType
 from entrepot.core.snapshots import TransactionId
@@ -24,7 +22,7 @@ from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
-from tests.support.server import Clock, sync
+from tests.support.server import opened, sync
 from tests.support.victim import Met, Victims, moments
 
 NEVER_CHANGED = (
@@ -42,16 +40,6 @@ State = dict[str, list[Any]]
 def victims() -> Iterator[Victims]:
     with Victims() as started:
         yield started
-
-
-@contextmanager
-def opened(settings: Settings) -> Iterator[App]:
-    """The installation as a process that starts now sees it."""
-    app = open_app(settings, Clock())
-    try:
-        yield app
-    finally:
-        app.close()
 
 
 def state(settings: Settings, tables: tuple[Table, ...] = TABLES) -> State:

@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 import urllib3
 import uvicorn
 
-from entrepot.app import App
+from entrepot.app import App, open_app
 from entrepot.db import sources as db_sources
 from entrepot.jobs.runner import Runner
 from entrepot.operations import syncing
+from entrepot.operations.setup import ensure_defaults
+from entrepot.settings import Settings
 from entrepot.sources.mirror import Synced
 from entrepot.web.auth import admin_token
 from entrepot.web.context import Context
@@ -39,6 +41,24 @@ class Clock:
 
     def wait(self, **span: float) -> None:
         self.now += timedelta(**span)
+
+
+@contextmanager
+def opened(settings: Settings, clock: Clock | None = None) -> Iterator[App]:
+    """An installation as a process that starts now sees it."""
+    app = open_app(settings, clock or Clock())
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+@contextmanager
+def installed(settings: Settings, clock: Clock) -> Iterator[App]:
+    """An installation with its defaults."""
+    with opened(settings, clock) as app:
+        ensure_defaults(app)
+        yield app
 
 
 class _Server(uvicorn.Server):
