@@ -46,6 +46,9 @@ class Server(_Section):
     data_dir: Path = Field(default=Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
     listen: str = Field(default=":4242", description="HOST:PORT; an empty host means all addresses")
     address: str = Field(default="", description="public base URL, where it differs from the listener's")
+    encryption_key: str = Field(
+        default="", description="file of the key that credentials are encrypted with; empty: encryption.key in data_dir"
+    )
 
     send_files: Literal["", "x-accel-redirect", "x-sendfile"] = Field(
         default="",
@@ -160,6 +163,45 @@ class Local(_Section):
     max_upload: int = Field(default=4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
 
 
+class Git(_Section):
+    """`[git]`: packages built from Git, and what their builds may use."""
+
+    poll_interval: float = Field(default=300, ge=10, description="seconds between two looks at each Git endpoint")
+    concurrent_builds: int = Field(default=2, ge=1, le=64, description="builds at once, on all nodes together")
+    allow_unsandboxed: bool = Field(
+        default=False, description="build without a sandbox: whoever can push to an endpoint can then do what we can"
+    )
+    allow_file: bool = Field(default=False, description="take file:// URLs, of repositories on this machine")
+    known_hosts: str = Field(
+        default="",
+        description="file of the only SSH host keys that count; empty: a host's first key is recorded and counts",
+    )
+    r: str = Field(default="", description="the R that builds: its program or its folder; empty: R of the PATH")
+    python: str = Field(default="", description="the Python that builds; empty: python3 of the PATH")
+    r_repository: str = Field(
+        default="", description="our R repository of packages that vignettes need; empty: that of [repos] cran"
+    )
+    python_index: str = Field(
+        default="",
+        description="our Python repository of what builds need, or the URL of an index; empty: that of [repos] pypi",
+    )
+    build_time: float = Field(default=1800, ge=1, description="longest build, seconds")
+    build_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2, description="memory of a build, bytes")
+    build_disk: int = Field(
+        default=2 * 1024**3, ge=16 * 1024**2, description="what a build may write, bytes; it is kept in memory"
+    )
+    build_processes: int = Field(default=256, ge=16, le=10_000, description="processes and threads of a build")
+    max_checkout: int = Field(default=4 * 1024**3, ge=1024**2, description="largest checkout with its history, bytes")
+
+    @field_validator("python_index")
+    @classmethod
+    def _index(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme and (parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.path)):
+            raise ValueError("the name of a repository, the URL of a Simple API, or empty")
+        return value.rstrip("/")
+
+
 class Repos(_Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 
@@ -187,6 +229,7 @@ class Settings(_Section):
     pypi: Pypi = Pypi()
     python: Python = Python()
     local: Local = Local()
+    git: Git = Git()
     repos: Repos = Repos()
     file: Path | None = Field(default=None, exclude=True)
 
@@ -198,6 +241,10 @@ class Settings(_Section):
     def pypi_upstream(self) -> str:
         """The Simple API of `[pypi] upstream`, without a slash at its end; takes a second the first time."""
         return self.pypi.upstream or _public_index()
+
+    @property
+    def encryption_key(self) -> Path:
+        return Path(self.server.encryption_key or self.server.data_dir / "encryption.key")
 
     @property
     def storage_url(self) -> str:
@@ -246,6 +293,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     values["storage"]["url"] = shown(settings.storage_url)
     values["cran"]["upstream"] = shown(settings.cran.upstream)
     values["pypi"]["upstream"] = shown(settings.pypi.upstream)
+    values["git"]["python_index"] = shown(settings.git.python_index)
     return values
 
 

@@ -67,6 +67,20 @@ class JobNotFound(NotFound):
     code = "job-not-found"
 
 
+class BuilderNotFound(NotFound):
+    code = "git-builder-not-found"
+
+
+class CredentialNotFound(NotFound):
+    code = "git-credential-not-found"
+
+
+class BuildNotFound(NotFound):
+    """No attempt at a build has that transaction, or nothing is known of that tag or commit."""
+
+    code = "git-build-not-found"
+
+
 class Conflict(EntrepotError):
     """The request is sound but collides with what is there."""
 
@@ -262,6 +276,36 @@ class StorageFailed(Unavailable):
     code = "storage-failed"
 
 
+class SandboxUnavailable(Unavailable):
+    """Builds can't be shut off from this machine; the hint says what to install."""
+
+    code = "sandbox-unavailable"
+
+
+class BuildFailed(EntrepotError):
+    """A package could not be built from its Git endpoint; the log of the attempt says how."""
+
+    code = "build-failed"
+
+
+class BuildStopped(BuildFailed):
+    """A build went beyond one of its limits."""
+
+    code = "build-limit"
+
+
+class EndpointRefused(BuildFailed):
+    """A Git endpoint wants other credentials, or isn't the one that it was: its host key changed."""
+
+    code = "build-endpoint-refused"
+
+
+class EndpointUnavailable(UpstreamUnavailable):
+    """A Git endpoint does not answer."""
+
+    code = "git-endpoint-unavailable"
+
+
 class ServerUnreachable(EntrepotError):
     """The command line could not reach the server that it was told to use."""
 
@@ -282,6 +326,7 @@ KINDS: Mapping[str, type[EntrepotError]] = {
         UpstreamInvalid,
         OutOfSpace,
         Unavailable,
+        BuildFailed,
         ServerUnreachable,
     )
 }

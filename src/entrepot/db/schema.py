@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
     false,
     text,
 )
@@ -271,6 +272,79 @@ proposals = Table(
     Index("ix_proposals_source", "source_id", "id"),
 )
 
+git_credentials = Table(
+    "git_credentials",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("kind", String(10), nullable=False, comment="ssh or https"),
+    Column("name", String(100), nullable=False),
+    Column("username", Text),
+    Column("fingerprint", Text, comment="of the public key, as OpenSSH tells it"),
+    Column("secret", Text, nullable=False, comment="private key or password, encrypted"),
+    Column("created", UtcDateTime, nullable=False),
+    Column("changed", UtcDateTime, nullable=False),
+    UniqueConstraint("kind", "name"),
+)
+
+git_builders = Table(
+    "git_builders",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("source_id", Serial, ForeignKey("sources.id"), nullable=False),
+    Column("name", String, comment="the package; NULL until its DESCRIPTION was read"),
+    Column("url", Text, nullable=False),
+    Column("trigger", String(10), nullable=False, comment="commits or tags"),
+    Column("branch", Text, comment="NULL: the endpoint's default branch"),
+    Column("sub_dir", Text, nullable=False),
+    Column("credential_id", Serial, ForeignKey("git_credentials.id")),
+    Column("clone_depth", Integer, nullable=False, comment="0: the whole history"),
+    Column("submodules", Integer, nullable=False, comment="levels of submodules that are fetched"),
+    Column("build_vignettes", Boolean, nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Column("deleted", UtcDateTime),
+    Column("fault", Text, comment="why its last poll failed"),
+    Index(
+        "uq_git_builders_live_name",
+        "source_id",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted IS NULL"),
+        postgresql_where=text("deleted IS NULL"),
+    ),
+)
+
+git_updates = Table(
+    "git_updates",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("builder_id", Serial, ForeignKey("git_builders.id"), nullable=False),
+    Column("tag", Text, comment="NULL: a commit of the branch"),
+    Column("sha", String(64), nullable=False, comment="the commit; of an annotated tag, the tag's"),
+    Column("seen", UtcDateTime, nullable=False, comment="when the poll that found it began"),
+    Column("made", BigInteger, comment="time of the tag or commit, seconds since 1970"),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due", UtcDateTime, comment="not to be tried again before"),
+    Column("version", String, comment="the version that it has, as built"),
+    Index("ix_git_updates_builder", "builder_id", "id"),
+)
+
+git_attempts = Table(
+    "git_attempts",
+    metadata,
+    Column("transaction_id", Serial, ForeignKey("transactions.id"), primary_key=True, autoincrement=False),
+    Column("builder_id", Serial, ForeignKey("git_builders.id"), nullable=False),
+    Column("name", String, comment="the package, as far as it was known"),
+    Column("tag", Text),
+    Column("sha", String(64)),
+    Column("status", String(10), nullable=False),
+    Column("started", UtcDateTime, nullable=False),
+    Column("finished", UtcDateTime, nullable=False),
+    Column("error", Text),
+    Column("log", LargeBinary, nullable=False, comment="UTF-8, zlib"),
+    Index("ix_git_attempts_builder", "builder_id", "transaction_id"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -278,6 +352,7 @@ jobs = Table(
     Column("kind", String(30), nullable=False),
     Column("payload", JSON, nullable=False),
     Column("source_id", Serial, ForeignKey("sources.id")),
+    Column("subject", BigInteger, comment="what of the source it is about, by id"),
     Column("state", String(10), nullable=False),
     Column("step", String(100), nullable=False, server_default=""),
     Column("done", BigInteger, nullable=False, server_default="0"),

@@ -16,6 +16,7 @@ STATUS: dict[type[errors.EntrepotError], int] = {
     errors.UpstreamUnavailable: 503,
     errors.UpstreamInvalid: 502,
     errors.Unavailable: 503,
+    errors.BuildFailed: 422,
     errors.OutOfSpace: 507,
 }
 
