@@ -32,12 +32,19 @@ class Adding:
         self.since = TransactionId(db_transactions.newest(connection) + 1)
         self.descriptions: list[tuple[int, str]] = []
 
-    def record(self, *, actor: str, message: str) -> Outcome:
-        """Add all.
+    def record(self, *, actor: str, message: str, always: bool = False) -> Outcome:
+        """Add all; `always` as for `State.record`.
 
         Raises:
             FileExists: one is there with other bytes; of several an InvalidBatch.
         """
+        self.add_all()
+        outcome = self.state.record(self.app, self.connection, self.source, actor=actor, message=message, always=always)
+        if outcome.transaction is not None:
+            db_files.add_descriptions(self.connection, self.descriptions)
+        return outcome
+
+    def add_all(self) -> None:
         faults: list[tuple[str, EntrepotError]] = []
         for item in self.items:
             try:
@@ -46,10 +53,6 @@ class Adding:
                 faults.append((item.upload.name, error))
         if faults:
             raise InvalidBatch.of(faults)
-        outcome = self.state.record(self.app, self.connection, self.source, actor=actor, message=message)
-        if outcome.transaction is not None:
-            db_files.add_descriptions(self.connection, self.descriptions)
-        return outcome
 
     def _add(self, item: Checked) -> None:
         mine = {id_: self.state.files[id_] for id_ in self.state.rows if self.state.files[id_].package == item.package}

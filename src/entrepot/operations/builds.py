@@ -22,8 +22,8 @@ class Ask:
         checkout: the tree, which the build may change.
         sub_dir: where in it the package is, as the administrator gave it; empty: at its root.
         name: the package's name, if the administrator gave one: another one is a fault.
-        tag: the tag that names the version; None: a commit of a branch, whose version is made from the package's own and
-            `stamp`.
+        tag: the tag that names the version; None: a commit of a branch, whose version is made from the package's own
+            and `stamp`.
         stamp: seconds since 1970 that distinguish the commit's version.
         newest: the highest version of the package that the source ever had; a commit's version must be above it.
         build_vignettes: R: with the vignettes.

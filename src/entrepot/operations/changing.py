@@ -49,10 +49,12 @@ class State:
         ends = [Listed(self.files[i], s) for i, s in self.before.items() if self.rows.get(i) is not s]
         return begins, ends
 
-    def record(self, app: App, connection: Connection, source: Source, *, actor: str, message: str) -> Outcome:
-        """Write what changed as one transaction; nothing if nothing did."""
+    def record(
+        self, app: App, connection: Connection, source: Source, *, actor: str, message: str, always: bool = False
+    ) -> Outcome:
+        """Write what changed as one transaction; nothing if nothing did, unless it is to be told `always`."""
         begins, ends = self.steps()
-        if not begins and not ends:
+        if not begins and not ends and not always:
             return Outcome(None, ())
         now = app.clock()
         day = db_transactions.day_for_source(connection, source.id, now.date())
@@ -105,7 +107,7 @@ class Owned:
 
 
 def owned(connection: Connection, source: str, package: str) -> Owned:
-    """Raises SourceNotFound, WrongType (the source takes no files), PackageNotFound."""
+    """Raises SourceNotFound, WrongType (the source has no files of its own), PackageNotFound."""
     found = db_sources.get(connection, source)
     rules = rules_of(found)
     rows = db_owned.visible_now(connection, found, [rules.package(package)])
@@ -117,11 +119,21 @@ def owned(connection: Connection, source: str, package: str) -> Owned:
 
 
 def rules_of(source: Source) -> Rules:
-    """Raises WrongType."""
+    """Raises WrongType: the source has no files of its own."""
     kind = KINDS.get(source.type)
-    if kind is None or not kind.takes_files:
+    if kind is None or not kind.owns_files:
         raise WrongType(
             f"source {source.name!r} is of type {source.type.value}, which takes no files",
             hint="packages are added to, archived in and removed from local sources",
         )
     return RULES[source.type]
+
+
+def check_takes_files(source: Source) -> None:
+    """Raises WrongType for a source to which nobody adds files."""
+    rules_of(source)
+    if not KINDS[source.type].takes_files:
+        raise WrongType(
+            f"source {source.name!r} is of type {source.type.value}: its packages are built from Git alone",
+            hint="make a git builder for the package, or add the file to a local source",
+        )

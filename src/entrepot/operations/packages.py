@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from entrepot.app import App
 from entrepot.core.errors import PackageNotFound, WrongType
-from entrepot.core.model import FileStatus, Sha256
+from entrepot.core.model import FileStatus
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.ecosystems.python.entry import pack, unpack
 from entrepot.operations import curating
 from entrepot.operations.adding import Adding
-from entrepot.operations.changing import Outcome, State, owned, rules_of
-from entrepot.operations.uploads import Digests, Upload, check
+from entrepot.operations.changing import Outcome, State, check_takes_files, owned, rules_of
+from entrepot.operations.uploads import Digests, Upload, check, store
 from entrepot.sources.kinds import KINDS
-from entrepot.storage import Key
 
 __all__ = [
     "Digests",
@@ -45,13 +43,11 @@ def add_files(
         WrongType: the source doesn't take files.
     """
     with app.db.read() as connection:
-        rules = rules_of(db_sources.get(connection, source))
+        found = db_sources.get(connection, source)
+        check_takes_files(found)
+        rules = rules_of(found)
     checked = check(uploads, rules)
-    for item in checked:
-        # Stored before the row that names it: a crash in between leaves a blob that nothing shows.
-        app.storage.put_file(Key.blob(item.digests.sha256), item.upload.path)
-        if item.document is not None:
-            app.storage.put_bytes(Key.blob(Sha256(hashlib.sha256(item.document).hexdigest())), item.document)
+    store(app, checked)
     with app.db.write() as connection:
         message = comment or "added " + ", ".join(item.upload.name for item in checked)
         adding = Adding(app, connection, db_sources.get(connection, source), checked, replace=replace)
@@ -66,7 +62,8 @@ def check_takes_python(app: App, source: str) -> None:
     """
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-        if rules_of(found).has_archive:
+        check_takes_files(found)
+        if found.has_archive:
             raise WrongType(
                 f"source {found.name!r} is of type {found.type.value}, which takes no Python packages",
                 hint="upload to a source of type local-python",

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from packaging.version import InvalidVersion, Version
 
+from entrepot.app import App
 from entrepot.core.errors import EntrepotError, Invalid, InvalidArchive, InvalidBatch
 from entrepot.core.model import PackageName, Sha256, SourceType
 from entrepot.ecosystems.python import names
@@ -17,6 +18,7 @@ from entrepot.ecosystems.python.distribution import read_distribution
 from entrepot.ecosystems.python.entry import Entry, pack
 from entrepot.ecosystems.r import packages as r_packages
 from entrepot.ecosystems.r import paths, tarball, versions
+from entrepot.storage import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,14 @@ def check(uploads: Sequence[Upload], rules: Rules) -> list[Checked]:
     return checked
 
 
+def store(app: App, checked: Sequence[Checked]) -> None:
+    """Put the files into the store. Before the rows that name them: a crash in between leaves what nothing shows."""
+    for item in checked:
+        app.storage.put_file(Key.blob(item.digests.sha256), item.upload.path)
+        if item.document is not None:
+            app.storage.put_bytes(Key.blob(Sha256(hashlib.sha256(item.document).hexdigest())), item.document)
+
+
 def _read_r(upload: Upload) -> Checked:
     size = upload.path.stat().st_size
     with upload.path.open("rb") as stream:
@@ -156,21 +166,25 @@ def _python_newest(version: str) -> tuple[bool, tuple[bool, Any]]:
     return is_version and not key.is_prerelease, order
 
 
+_R = Rules(
+    files="source packages NAME_VERSION.tar.gz",
+    read=_read_r,
+    package=PackageName,
+    order=str,
+    newest=versions.version_key,
+    has_archive=True,
+)
+_PYTHON = Rules(
+    files="wheels (.whl) or sdists (.tar.gz)",
+    read=_read_python,
+    package=names.normalize,
+    order=_python_order,
+    newest=_python_newest,
+    has_archive=False,
+)
 RULES: Mapping[SourceType, Rules] = {
-    SourceType.LOCAL: Rules(
-        files="source packages NAME_VERSION.tar.gz",
-        read=_read_r,
-        package=PackageName,
-        order=str,
-        newest=versions.version_key,
-        has_archive=True,
-    ),
-    SourceType.LOCAL_PYTHON: Rules(
-        files="wheels (.whl) or sdists (.tar.gz)",
-        read=_read_python,
-        package=names.normalize,
-        order=_python_order,
-        newest=_python_newest,
-        has_archive=False,
-    ),
+    SourceType.LOCAL: _R,
+    SourceType.GIT: _R,
+    SourceType.LOCAL_PYTHON: _PYTHON,
+    SourceType.GIT_PYTHON: _PYTHON,
 }

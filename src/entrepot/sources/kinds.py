@@ -41,7 +41,7 @@ class Kind:
 
     `refresh` brings a mirror up to date; `fetch_file` gets a listed file that is not in the store yet; `describe` reads
     the metadata of versions that upstream's indexes tell nothing of. Sources of our own have none of these, and
-    `takes_files` if files are given to them.
+    `takes_files` if files are given to them, or `builds` if they come from builds of Git endpoints.
 
     `learn` is of sources that are read by the project: it sees that a project is known well enough for a cut, and says
     until when (seconds since 1970; None: for good). It raises `Unlearned` where somebody has to wait for upstream.
@@ -51,12 +51,18 @@ class Kind:
 
     is_predefined: bool = False
     takes_files: bool = False
+    builds: bool = False
     refresh: Refresh | None = None
     fetch_file: Callable[[App, Listed], Flight[File]] | None = None
     describe: Describe | None = None
     learn: Callable[[App, Connection, Source, Cut, PackageName], float | None] | None = None
     schedule: Callable[[Settings], str] = _by_hand
     base: SourceType | None = None
+
+    @property
+    def owns_files(self) -> bool:
+        """Whether its packages are ours to archive, remove and yank."""
+        return self.takes_files or self.builds
 
 
 KINDS: dict[SourceType, Kind] = {
@@ -79,4 +85,6 @@ KINDS: dict[SourceType, Kind] = {
     SourceType.CURATED_PYPI: Kind(base=SourceType.PYPI),
     SourceType.LOCAL: Kind(takes_files=True),
     SourceType.LOCAL_PYTHON: Kind(takes_files=True),
+    SourceType.GIT: Kind(builds=True),
+    SourceType.GIT_PYTHON: Kind(builds=True),
 }
