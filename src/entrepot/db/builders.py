@@ -87,12 +87,6 @@ def live(connection: Connection, *, source_id: int | None = None) -> list[Builde
     return [_builder(row) for row in connection.execute(query).mappings()]
 
 
-def with_credential(connection: Connection, credential_id: int) -> list[Builder]:
-    """The live builders that use a credential."""
-    query = select(*_BUILDER_COLUMNS).where(_LIVE, git_builders.c.credential_id == credential_id)
-    return [_builder(row) for row in connection.execute(query.order_by(git_builders.c.id)).mappings()]
-
-
 def _builder(row: RowMapping) -> Builder:
     values: dict[str, Any] = {**row, "trigger": Trigger(row["trigger"])}
     return Builder(**values)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,23 @@ class Database:
                 yield connection
                 version = _grow(connection) if shows else 0
         self.saw(version, topics)
+
+    @contextmanager
+    def leading(self, key: int) -> Iterator[bool]:
+        """Whether this process alone has the lead in something, as long as the context lasts; a database that is
+        embedded has one process anyway. Raises DatabaseUnavailable."""
+        if self.is_sqlite:
+            yield True
+            return
+        with self._translated(), self.engine.connect() as connection:
+            alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+            is_leader = bool(alone.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key}).scalar())
+            try:
+                yield is_leader
+            finally:
+                if is_leader:
+                    with suppress(Exception):  # it went with its connection
+                        alone.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": key})
 
     def look(self) -> None:
         """Learn of what other processes wrote."""

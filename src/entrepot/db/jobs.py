@@ -19,15 +19,17 @@ FINISHED = ("done", "failed", "cancelled")
 class Job:
     """One unit of background work. `state` is queued, running, done, failed or cancelled.
 
-    `attempts` counts how often it was begun; a queued job is not begun before `due`. `worker` is the process that has
-    it, `heartbeat` when that last said so. `is_cancelled` says that somebody asked for its end, which a running job
-    follows at its next report.
+    `subject` tells what of the source it is about, where there may be several: jobs are one at a time for each (kind,
+    source, subject). `attempts` counts how often it was begun; a queued job is not begun before `due`. `worker` is the
+    process that has it, `heartbeat` when that last said so. `is_cancelled` says that somebody asked for its end, which
+    a running job follows at its next report.
     """
 
     id: int
     kind: str
     payload: dict[str, Any]
     source_id: int | None
+    subject: int | None
     state: str
     step: str
     done: int
@@ -55,17 +57,28 @@ class Line:
 
 
 def request(
-    connection: Connection, *, kind: str, source_id: int | None, payload: dict[str, Any], actor: str, now: datetime
+    connection: Connection,
+    *,
+    kind: str,
+    source_id: int | None,
+    payload: dict[str, Any],
+    actor: str,
+    now: datetime,
+    subject: int | None = None,
+    joins_running: bool = True,
 ) -> tuple[Job, bool]:
-    """The job of that kind for that source which waits or runs already, else a new one; whether it is new.
+    """The job of that kind for that source and subject which waits or runs already, else a new one; whether it is new.
 
-    In a write transaction this is what keeps jobs one at a time for each (kind, source). A job that is being
-    cancelled doesn't count: it is on its way out.
+    In a write transaction this is what keeps jobs one at a time for each of these. A job that is being cancelled
+    doesn't count: it is on its way out. Nor does one that runs, unless what is asked for now `joins_running`: it may
+    have looked before the thing happened that this one is to see.
     """
     for job in active(connection, kind=kind):
-        if job.source_id == source_id and not job.is_cancelled:
+        joins = joins_running or job.state == "queued"
+        if (job.source_id, job.subject) == (source_id, subject) and joins and not job.is_cancelled:
             return job, False
-    return add(connection, kind=kind, payload=payload, source_id=source_id, actor=actor, now=now), True
+    made = add(connection, kind=kind, payload=payload, source_id=source_id, subject=subject, actor=actor, now=now)
+    return made, True
 
 
 def add(
@@ -76,8 +89,10 @@ def add(
     source_id: int | None,
     now: datetime,
     actor: str = "",
+    subject: int | None = None,
 ) -> Job:
-    row = insert(jobs).values(kind=kind, payload=payload, source_id=source_id, actor=actor, state="queued", created=now)
+    values = {"kind": kind, "payload": payload, "source_id": source_id, "subject": subject, "actor": actor}
+    row = insert(jobs).values(**values, state="queued", created=now)
     (id_,) = connection.execute(row).inserted_primary_key or (0,)
     job = find(connection, int(id_))
     assert job is not None
@@ -142,8 +157,8 @@ def lines(connection: Connection, id_: int, *, after: int, limit: int) -> tuple[
 
 
 def prune(connection: Connection, *, before: datetime) -> int:
-    """Delete jobs that were finished before, but the newest of each kind and source; how many these were."""
-    newest = select(func.max(jobs.c.id)).group_by(jobs.c.kind, jobs.c.source_id)
+    """Delete jobs that were finished before, but the newest of each kind, source and subject; how many these were."""
+    newest = select(func.max(jobs.c.id)).group_by(jobs.c.kind, jobs.c.source_id, jobs.c.subject)
     old = (jobs.c.state.in_(FINISHED), jobs.c.finished < before, jobs.c.id.not_in(newest))
     doomed = list(connection.execute(select(jobs.c.id).where(*old)).scalars())
     for start in range(0, len(doomed), 1000):

@@ -49,8 +49,8 @@ class Carrier:
         self._stopping = threading.Event()
         self._beating: threading.Thread | None = None
 
-    def carry(self, id_: int, *, silent: timedelta = _AT_LEAST_ONCE) -> None:
-        """Carry out a job to its end in this thread, if it is there to be taken.
+    def carry(self, id_: int, *, silent: timedelta = _AT_LEAST_ONCE) -> bool:
+        """Carry out a job to its end in this thread, if it is there to be taken; whether it was.
 
         Args:
             silent: as for `working.begin`.
@@ -60,9 +60,10 @@ class Carrier:
                 how = self._outcome(job, work)
                 self._leave(job, work, how)
         except _NotTaken:
-            pass
+            return False
         except Exception:
             _log.exception("job %s could not be carried out", id_)
+        return True
 
     def progress(self, id_: int) -> Progress | None:
         """How far a job is that runs in this process; newer than what its row says."""

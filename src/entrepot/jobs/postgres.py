@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ from psycopg.conninfo import make_conninfo
 from entrepot.app import App
 from entrepot.db.jobs import Job
 from entrepot.jobs.carrier import Carrier
-from entrepot.jobs.threads import AT_ONCE
+from entrepot.jobs.threads import places
 from entrepot.operations import working
 
 _log = logging.getLogger(__name__)
@@ -47,10 +47,15 @@ SILENT = timedelta(seconds=15)
 
 
 class Queue:
-    """procrastinate's worker in a thread with an event loop of its own; begun when there is something to do."""
+    """procrastinate's worker in a thread with an event loop of its own; begun when there is something to do.
 
-    def __init__(self, app: App, carrier: Carrier) -> None:
+    Args:
+        on_free: called when a job that was carried out here ended.
+    """
+
+    def __init__(self, app: App, carrier: Carrier, *, on_free: Callable[[], None]) -> None:
         self._app = app
+        self._on_free = on_free
         self._carrier = carrier
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -105,7 +110,7 @@ class Queue:
         await self._queue.run_worker_async(
             queues=[QUEUE],
             name=self._carrier.name,
-            concurrency=AT_ONCE,
+            concurrency=places(self._app),
             install_signal_handlers=False,
             delete_jobs="always",
             fetch_job_polling_interval=POLL_EVERY,
@@ -119,7 +124,8 @@ class Queue:
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
         def carry() -> None:
-            self._carrier.carry(job, silent=SILENT)
+            if self._carrier.carry(job, silent=SILENT):
+                self._on_free()
             with contextlib.suppress(RuntimeError):  # the loop did not wait
                 loop.call_soon_threadsafe(over.set)
 
@@ -137,7 +143,7 @@ class Queue:
         carried = await _carried(manager)
         for job in jobs:
             if job.id not in carried:
-                lock = f"{job.kind}:{job.source_id}"
+                lock = f"{job.kind}:{job.source_id}:{job.subject}"
                 entry_of = self._queue.configure_task(TASK, queue=QUEUE, lock=lock, queueing_lock=f"job:{job.id}")
                 with contextlib.suppress(AlreadyEnqueued):
                     await entry_of.defer_async(job=job.id)

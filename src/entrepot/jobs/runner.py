@@ -128,4 +128,4 @@ def _engine(app: App, carrier: Carrier, *, is_alone: bool, on_free: Callable[[],
     # Here, not at the top: an installation with an embedded database needs none of it.
     from entrepot.jobs.postgres import Queue
 
-    return Queue(app, carrier)
+    return Queue(app, carrier, on_free=on_free)

@@ -13,13 +13,18 @@ from entrepot.jobs.carrier import Carrier
 from entrepot.operations import working
 
 AT_ONCE = 4
-"""Jobs that run side by side in a process."""
+"""Jobs that run side by side in a process, besides those of kinds with a number of their own."""
 DEAD_AFTER = timedelta(seconds=30)
 """Silence of a job's heart after which another process takes it over."""
 
 
+def places(app: App) -> int:
+    """How many jobs run side by side in a process."""
+    return AT_ONCE + sum(most(app.settings) for most in working.AT_ONCE.values())
+
+
 class Threads:
-    """Takes up jobs in the order of their ids, one at a time for each kind and source.
+    """Takes up jobs in the order of their ids, one at a time for each kind, source and subject.
 
     Args:
         is_alone: nobody else has the data folder: a job that runs, but not here, was left by a process that is gone.
@@ -34,10 +39,11 @@ class Threads:
         self._threads: dict[int, threading.Thread] = {}
 
     def look(self, wanted: set[int] | None) -> None:
-        busy: set[tuple[str, int | None]] = set()
+        busy: set[tuple[str, int | None, int | None]] = set()
         for job in working.waiting(self._app):
-            is_first = (job.kind, job.source_id) not in busy
-            busy.add((job.kind, job.source_id))
+            key = (job.kind, job.source_id, job.subject)
+            is_first = key not in busy
+            busy.add(key)
             if is_first and self._may_take(job) and (wanted is None or job.id in wanted):
                 self._begin(job.id)
 
@@ -47,7 +53,7 @@ class Threads:
             thread.join(max(0.0, until - time.monotonic()))
 
     def _may_take(self, job: Job) -> bool:
-        if job.id in self._threads or self._carrier.has(job.id) or len(self._threads) >= AT_ONCE:
+        if job.id in self._threads or self._carrier.has(job.id) or len(self._threads) >= places(self._app):
             return False
         if job.state == "queued" or job.heartbeat is None:
             return True

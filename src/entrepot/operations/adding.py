@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, FileExists, InvalidBatch
-from entrepot.core.model import File, FileStatus, Source, TransactionId, seconds
+from entrepot.core.model import File, FileStatus, PackageName, Source, TransactionId, seconds
 from entrepot.db import files as db_files
 from entrepot.db import owned as db_owned
 from entrepot.db import transactions as db_transactions
@@ -17,16 +17,26 @@ from entrepot.operations.uploads import Checked
 
 
 class Adding:
-    """One transaction in the making; only inside `Database.write`."""
+    """One transaction in the making; only inside `Database.write`.
+
+    With `whole` it knows all files of the packages, not just those that the items may replace.
+    """
 
     def __init__(
-        self, app: App, connection: Connection, source: Source, items: Sequence[Checked], *, replace: bool
+        self,
+        app: App,
+        connection: Connection,
+        source: Source,
+        items: Sequence[Checked],
+        *,
+        replace: bool,
+        whole: bool = False,
     ) -> None:
         self.app, self.connection, self.source, self.replace = app, connection, source, replace
         self.items = items
         self.rules = rules_of(source)
         # Where nothing is archived for something newer, the other files of a project don't matter, however many.
-        names = None if self.rules.has_archive else {item.name for item in items}
+        names = None if self.rules.has_archive or whole else {item.name for item in items}
         self.state = State(db_owned.visible_now(connection, source, {item.package for item in items}, names=names))
         self.next_id = db_files.next_id(connection)
         self.since = TransactionId(db_transactions.newest(connection) + 1)
@@ -44,7 +54,17 @@ class Adding:
             db_files.add_descriptions(self.connection, self.descriptions)
         return outcome
 
+    def leave_out(self, package: PackageName, version: str) -> None:
+        """Take out the files of a version that are not among the items."""
+        names = {item.name for item in self.items}
+        for id_ in list(self.state.rows):
+            file = self.state.files[id_]
+            is_version = self.rules.order(file.version) == self.rules.order(version)
+            if file.package == package and is_version and file.name not in names:
+                del self.state.rows[id_]
+
     def add_all(self) -> None:
+        """Add each item to what will be visible. Raises as `record`."""
         faults: list[tuple[str, EntrepotError]] = []
         for item in self.items:
             try:

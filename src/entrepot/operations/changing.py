@@ -43,6 +43,16 @@ class State:
         self.new.append(file)
         self.rows[file.id] = status
 
+    def promote(self, rules: Rules) -> None:
+        """Make the highest version current where the current one went and others are left: a retracted release gives
+        way to the one before it."""
+        if not rules.has_archive:
+            return
+        for package in {self.files[id_].package for id_, status in self.before.items() if status is FileStatus.CURRENT}:
+            left = [id_ for id_ in self.rows if self.files[id_].package == package]
+            if left and all(self.rows[id_] is not FileStatus.CURRENT for id_ in left):
+                self.rows[max(left, key=lambda id_: rules.newest(self.files[id_].version))] = FileStatus.CURRENT
+
     def steps(self) -> tuple[list[Listed], list[Listed]]:
         """(rows that begin, rows that end)."""
         begins = [Listed(self.files[i], s) for i, s in self.rows.items() if self.before.get(i) is not s]

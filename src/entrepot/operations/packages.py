@@ -115,10 +115,7 @@ def remove_package(app: App, source: str, package: str, *, scope: str, actor: st
         state = State(found.rows)
         for row in gone:
             del state.rows[row.file.id]
-        left = [row.file for row in found.rows if row.file.id in state.rows]
-        if found.rules.has_archive and left and any(row.status is FileStatus.CURRENT for row in gone):
-            highest = max(left, key=lambda file: found.rules.newest(file.version))
-            state.rows[highest.id] = FileStatus.CURRENT
+        state.promote(found.rules)
         return state.record(app, connection, found.source, actor=actor, message=message)
 
 

@@ -71,6 +71,11 @@ class Rules:
     newest: Callable[[str], Any]
     has_archive: bool
 
+    @property
+    def rank(self) -> Callable[[str], Any]:
+        """The plain order of versions, pre-releases in their places."""
+        return self.newest if self.has_archive else self.order
+
 
 def check(uploads: Sequence[Upload], rules: Rules) -> list[Checked]:
     """Read every upload.

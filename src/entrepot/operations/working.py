@@ -9,6 +9,7 @@ finds that the job is no longer its own, and changes nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,12 +24,16 @@ from entrepot.db import sources as db_sources
 from entrepot.db.jobs import FINISHED, Job, Line
 from entrepot.operations import syncing
 from entrepot.operations.browsing import Page
+from entrepot.settings import Settings
 
 KEPT_FOR = timedelta(days=90)
 """How long finished jobs are kept; the newest of each kind and source stay for good."""
 
 AFTER_CANCEL: dict[str, Callable[[App, Connection, int], None]] = {"sync": syncing.skip}
 """What follows for a source when a job of that kind was cancelled."""
+
+AT_ONCE: dict[str, Callable[[Settings], int]] = {"build": lambda settings: settings.git.concurrent_builds}
+"""How many jobs of a kind run at once in the whole installation; of other kinds as many as the engine takes."""
 
 Stamped = tuple[datetime, str]
 """A line for a job's log with its time."""
@@ -141,12 +146,23 @@ def cancel_job(app: App, id_: int, *, actor: str) -> JobInfo:
 
 
 def waiting(app: App) -> list[Job]:
-    """Jobs that a worker may take up, if nobody carries them out: those that run, and those that wait and are due."""
+    """Jobs that a worker may take up, if nobody carries them out: those that run, and those that wait, are due and have
+    a place among others of their kind, source and subject."""
     now = app.clock()
     with app.db.read() as connection:
-        return [
-            job for job in db_jobs.active(connection) if job.state == "running" or job.due is None or job.due <= now
-        ]
+        active = db_jobs.active(connection)
+    may_run = [job for job in active if job.state == "running"]
+    taken = Counter(job.kind for job in may_run)
+    busy = {(job.kind, job.source_id, job.subject) for job in may_run}
+    for job in active:
+        key = (job.kind, job.source_id, job.subject)
+        if job.state == "running" or (job.due is not None and job.due > now) or key in busy:
+            continue
+        if job.kind not in AT_ONCE or taken[job.kind] < AT_ONCE[job.kind](app.settings):
+            may_run.append(job)
+            taken[job.kind] += 1
+            busy.add(key)
+    return sorted(may_run, key=lambda job: job.id)
 
 
 def begin(app: App, id_: int, *, worker: str, silent: timedelta) -> Job | None:
@@ -165,12 +181,22 @@ def begin(app: App, id_: int, *, worker: str, silent: timedelta) -> Job | None:
         if job.is_cancelled:
             _close_cancelled(app, connection, job, "cancelled; its worker was gone before it followed")
             return None
+        if job.state == "queued" and not _has_place(app, connection, job):
+            return None
         said = f"taken over from {job.worker}" if job.state == "running" else "begun"
         more = f", attempt {job.attempts + 1}" if job.attempts else ""
         db_jobs.add_lines(connection, id_, [(now, f"{said} by {worker}{more}")])
         values = {"worker": worker, "heartbeat": now, "attempts": job.attempts + 1, "due": None}
         db_jobs.change(connection, id_, state="running", started=job.started or now, **values)
         return db_jobs.find(connection, id_)
+
+
+def _has_place(app: App, connection: Connection, job: Job) -> bool:
+    """Whether fewer jobs of the kind run than may."""
+    if job.kind not in AT_ONCE:
+        return True
+    running = [other for other in db_jobs.active(connection, kind=job.kind) if other.state == "running"]
+    return len(running) < AT_ONCE[job.kind](app.settings)
 
 
 def told(app: App, jobs: Sequence[Job], *, worker: str) -> dict[int, str]:
