@@ -19,6 +19,7 @@ from entrepot.db.listings import Key
 from entrepot.documents import Documents
 from entrepot.fetch import Fetch
 from entrepot.flights import Flights
+from entrepot.keys import Keys
 from entrepot.recent import Recent, Waits
 from entrepot.settings import Settings, describe
 from entrepot.storage import Storage
@@ -49,12 +50,14 @@ class App:
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
     last, `just_read` the projects that were read for the first time.
-    `listings` are of whole snapshots, each in an order that was asked for; `clock` tells the time in UTC.
+    `listings` are of whole snapshots, each in an order that was asked for; `keys` encrypt credentials; `clock` tells
+    the time in UTC.
     """
 
     settings: Settings
     db: Database
     storage: Storage
+    keys: Keys
     fetch: Fetch
     flights: Flights
     pages: Flights
@@ -105,6 +108,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             settings=settings,
             db=db,
             storage=Storage.open(settings.storage_url),
+            keys=Keys(settings.encryption_key),
             fetch=Fetch(),
             flights=Flights(data_dir / "tmp"),
             pages=Flights(data_dir / "tmp"),

@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from entrepot import __version__
-from entrepot.cli import checking, comparing, curating, describe, jobs, listing, packages, repos, service, sources, sync
+from entrepot.cli import (
+    checking,
+    comparing,
+    credentials,
+    curating,
+    describe,
+    jobs,
+    listing,
+    packages,
+    repos,
+    service,
+    sources,
+    sync,
+)
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
 from entrepot.core.errors import EntrepotError, Invalid, OutOfSpace
@@ -24,8 +37,13 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "create source": sources.create_source,
     "edit repo": repos.edit_repo,
     "edit source": sources.edit_source,
+    "edit ssh-key": credentials.edit_ssh_key,
+    "edit https-credential": credentials.edit_https_credential,
     "delete repo": repos.delete_repo,
     "delete source": sources.delete_source,
+    "delete git-credential": credentials.delete_git_credential,
+    "delete git-credentials": credentials.delete_git_credentials,
+    "delete ssh-key": credentials.delete_ssh_key,
     "subscribe": repos.subscribe,
     "unsubscribe": repos.unsubscribe,
     "reorder": repos.reorder,
@@ -36,6 +54,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list transactions": listing.list_transactions,
     "list proposals": curating.list_proposals,
     "list jobs": jobs.list_jobs,
+    "list git-credentials": credentials.list_git_credentials,
+    "list ssh-keys": credentials.list_ssh_keys,
     "info": listing.info,
     "diff": comparing.diff,
     "check": checking.check,
@@ -49,6 +69,10 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "describe": describe.describe,
     "logs": jobs.logs,
     "cancel": jobs.cancel,
+    "import ssh-key": credentials.import_ssh_key,
+    "import https-credential": credentials.import_https_credential,
+    "encrypt": credentials.encrypt,
+    "rotate-key": credentials.rotate_key,
     "serve": service.serve,
     "worker": service.worker,
     "migrate": service.migrate,
@@ -58,10 +82,11 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
 
 VERBS: Mapping[str, str] = {
     "create": "Create a repository or a source.",
-    "edit": "Change a repository or a source.",
-    "delete": "Delete a repository or a source.",
-    "list": "List repositories, sources, packages, transactions, proposals, jobs.\n\nWithout a noun: every repository "
-    "and source.",
+    "edit": "Change a repository, a source or a Git credential.",
+    "delete": "Delete a repository, a source or a Git credential.",
+    "list": "List repositories, sources, packages, transactions, proposals, jobs, Git credentials.\n\nWithout a noun: "
+    "every repository and source.",
+    "import": "Import a credential for Git endpoints.",
     "remove": "Remove packages.",
 }
 """The verbs that take a noun, with their help."""

@@ -1,6 +1,7 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
 from entrepot.client.api import OVER, PAGE_LIMIT, Client
+from entrepot.client.credentials import Credential
 from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
     ApiError,
@@ -31,6 +32,7 @@ __all__ = [
     "Checking",
     "Client",
     "Completeness",
+    "Credential",
     "Difference",
     "Fault",
     "Job",
