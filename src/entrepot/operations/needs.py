@@ -32,7 +32,7 @@ def metadata_of_wheel(app: App, listed: Listed) -> bytes:
         if stored_size(app, file) is None:
             with suppress(UpstreamLacksParts):
                 return pypifiles.read_metadata(app.fetch, with_login(app, _origin(app, listed)), file_name=file.name)
-        key = _stored(app, listed)
+        key = stored(app, listed)
         return wheel.metadata_from_wheel(
             lambda start, end: b"".join(app.storage.stream(key, start=start, end=end)),
             app.storage.size(key) or 0,
@@ -46,7 +46,7 @@ def metadata_of_wheel(app: App, listed: Listed) -> bytes:
 
 def needs_of_sdist(app: App, listed: Listed, *, version: str) -> Needs:
     """What an sdist says that it needs; it is fetched whole. Raises as the download does."""
-    key = _stored(app, listed)
+    key = stored(app, listed)
     with tempfile.TemporaryFile(dir=app.settings.server.data_dir / "tmp") as file:
         for piece in app.storage.stream(key):
             file.write(piece)
@@ -63,7 +63,7 @@ def _origin(app: App, listed: Listed) -> str:
     return url
 
 
-def _stored(app: App, listed: Listed) -> Key:
+def stored(app: App, listed: Listed) -> Key:
     """Where the store has a file, after it was fetched if need be."""
     file = listed.file
     if stored_size(app, file) is None:

@@ -55,7 +55,7 @@ def run(
         Unresolvable: it takes too long.
     """
     _write(folder / _REQUIREMENTS, requirements)
-    command = [_program(), "pip", "compile", _REQUIREMENTS, *_OPTIONS, "--output-file", _PINS]
+    command = [program(), "pip", "compile", _REQUIREMENTS, *_OPTIONS, "--output-file", _PINS]
     if constraints:
         _write(folder / _CONSTRAINTS, constraints)
         command += ["--constraints", _CONSTRAINTS]
@@ -76,7 +76,7 @@ def _text(path: Path, limit: int) -> str:
         return file.read(limit)
 
 
-def _program() -> str:
+def program() -> str:
     """Where uv is."""
     try:
         from uv import find_uv_bin  # here, so that a server without it can do all the rest
