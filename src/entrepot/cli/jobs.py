@@ -22,6 +22,10 @@ FOLLOW_EVERY = 1.0
 """Seconds between looks at a log that is followed."""
 _STATES = ("queued", "running", "done", "failed", "cancelled")
 
+Transaction = Annotated[
+    int | None,
+    typer.Option("--transaction-id", metavar="ID", min=1, help="The build from Git that this transaction tells of."),
+]
 Number = Annotated[int, typer.Option("--job", metavar="ID", min=1, help="Number of the job.")]
 
 
@@ -72,11 +76,17 @@ def list_jobs(
 def logs(
     session: Session,
     *,
-    job: Number,
+    job: Annotated[int | None, typer.Option("--job", metavar="ID", min=1, help="Number of the job.")] = None,
+    transaction_id: Transaction = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until the job is over.")] = False,
     file_out: Annotated[str | None, typer.Option("--file-out", metavar="FILE", help="Write it to a file.")] = None,
 ) -> None:
-    """Show the log of a job."""
+    """Show the log of a job, or of a build from Git."""
+    if (job is None) == (transaction_id is None):
+        raise UsageFault("logs are of one job or one build", hint="give either --job or --transaction-id")
+    if job is None:
+        _show_build(session, transaction_id or 0, file_out)
+        return
     with session.connect() as (client, _):
         # Lines are kept seconds after they were said, those of somebody who cancels at once.
         lines = _follow(client, job) if follow else iter(sorted(client.job_lines(job), key=lambda line: line["time"]))
@@ -86,6 +96,19 @@ def logs(
             session.out.result(list(lines), [])
         else:
             session.out.result(None, map(_log_line, lines))
+
+
+def _show_build(session: Session, transaction: int, file_out: str | None) -> None:
+    """The log of an attempt as it was kept, without times."""
+    with session.connect() as (client, _):
+        log = client.build_log(transaction)
+    lines = log.splitlines()
+    if file_out is not None:
+        Path(file_out).write_text("".join(printable(line) + "\n" for line in lines), encoding="utf-8")
+        said = f"{counted(len(lines), 'line')} written to '{file_out}'"
+        session.out.result({"file": file_out, "lines": len(lines)}, [said])
+    else:
+        session.out.result({"transaction": transaction, "log": log}, lines)
 
 
 def cancel(session: Session, *, job: Number) -> None:

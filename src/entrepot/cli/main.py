@@ -12,6 +12,7 @@ import typer
 
 from entrepot import __version__
 from entrepot.cli import (
+    builders,
     checking,
     comparing,
     credentials,
@@ -35,12 +36,15 @@ PROGRAM = "entrepot"
 GRAMMAR: Mapping[str, Callable[..., None]] = {
     "create repo": repos.create_repo,
     "create source": sources.create_source,
+    "create git-builder": builders.create_git_builder,
     "edit repo": repos.edit_repo,
     "edit source": sources.edit_source,
+    "edit git-builder": builders.edit_git_builder,
     "edit ssh-key": credentials.edit_ssh_key,
     "edit https-credential": credentials.edit_https_credential,
     "delete repo": repos.delete_repo,
     "delete source": sources.delete_source,
+    "delete git-builder": builders.delete_git_builder,
     "delete git-credential": credentials.delete_git_credential,
     "delete git-credentials": credentials.delete_git_credentials,
     "delete ssh-key": credentials.delete_ssh_key,
@@ -54,6 +58,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list transactions": listing.list_transactions,
     "list proposals": curating.list_proposals,
     "list jobs": jobs.list_jobs,
+    "list git-builders": builders.list_git_builders,
+    "list git-builds": builders.list_git_builds,
     "list git-credentials": credentials.list_git_credentials,
     "list ssh-keys": credentials.list_ssh_keys,
     "info": listing.info,
@@ -67,6 +73,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "unyank": packages.unyank,
     "sync": sync.sync,
     "describe": describe.describe,
+    "run git-builder": builders.run_git_builder,
+    "rerun git-builder": builders.rerun_git_builder,
     "logs": jobs.logs,
     "cancel": jobs.cancel,
     "import ssh-key": credentials.import_ssh_key,
@@ -81,11 +89,13 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
 """Every command: the words -> the function. A verb with nouns may also be a command itself (`list`)."""
 
 VERBS: Mapping[str, str] = {
-    "create": "Create a repository or a source.",
-    "edit": "Change a repository, a source or a Git credential.",
-    "delete": "Delete a repository, a source or a Git credential.",
-    "list": "List repositories, sources, packages, transactions, proposals, jobs, Git credentials.\n\nWithout a noun: "
-    "every repository and source.",
+    "create": "Create a repository, a source or a Git builder.",
+    "edit": "Change a repository, a source, a Git builder or a Git credential.",
+    "delete": "Delete a repository, a source, a Git builder or a Git credential.",
+    "list": "List repositories, sources, packages, transactions, proposals, jobs, Git builders and their builds, Git "
+    "credentials.\n\nWithout a noun: every repository and source.",
+    "run": "Run a Git builder.",
+    "rerun": "Build from Git once more.",
     "import": "Import a credential for Git endpoints.",
     "remove": "Remove packages.",
 }

@@ -1,6 +1,7 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
 from entrepot.client.api import OVER, PAGE_LIMIT, Client
+from entrepot.client.builders import Build, Builder, Started
 from entrepot.client.credentials import Credential
 from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
@@ -27,6 +28,8 @@ __all__ = [
     "OVER",
     "PAGE_LIMIT",
     "ApiError",
+    "Build",
+    "Builder",
     "Change",
     "CheckedEntry",
     "Checking",
@@ -45,5 +48,6 @@ __all__ = [
     "Proposal",
     "Repository",
     "Source",
+    "Started",
     "Sync",
 ]

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
+from entrepot.client.builders import BuilderCalls
 from entrepot.client.credentials import CredentialCalls
 from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
@@ -42,7 +43,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(CredentialCalls):
+class Client(BuilderCalls, CredentialCalls):
     """Speaks to one server.
 
     Args:
