@@ -28,7 +28,7 @@ Trigger = Annotated[
     typer.Option("--build-trigger", metavar="commits|tags", help="What makes a new version (default: commits)."),
 ]
 SubDir = Annotated[
-    str | None, typer.Option("--sub-dir", metavar="FOLDER", help="Folder of the package in the tree (default: its root).")
+    str | None, typer.Option("--sub-dir", metavar="FOLDER", help="Folder of the package (default: the root).")
 ]
 Credential = Annotated[
     str | None,

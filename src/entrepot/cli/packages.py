@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from entrepot.cli import curating
+from entrepot.cli import builders, curating
 from entrepot.cli.options import UsageFault, split_list
 from entrepot.cli.output import change_line
 from entrepot.cli.session import Session
@@ -65,12 +65,48 @@ def add(
     proposal: curating.ProposalId = None,
     skip_missing: curating.SkipMissing = False,
     csv_out: CsvOut = None,
+    git_url: Annotated[
+        str | None, typer.Option("--git-url", metavar="URL", help="Git source: as 'create git-builder --url'.")
+    ] = None,
+    git_name: Annotated[
+        str | None, typer.Option("--git-name", "--name", metavar="PACKAGE", help="Git source: the package's name.")
+    ] = None,
+    git_branch: Annotated[
+        str | None, typer.Option("--git-branch", metavar="NAME", help="Git source: the branch to follow.")
+    ] = None,
+    git_build_trigger: Annotated[
+        str | None,
+        typer.Option(
+            "--git-build-trigger", "--build-trigger", metavar="commits|tags", help="Git source: what makes a version."
+        ),
+    ] = None,
+    git_sub_dir: Annotated[
+        str | None, typer.Option("--git-sub-dir", metavar="FOLDER", help="Git source: folder of the package.")
+    ] = None,
+    git_ssh_key: Annotated[
+        str | None, typer.Option("--git-ssh-key", metavar="NAME", help="Git source: the credential to be used.")
+    ] = None,
+    wait: builders.Wait = True,
     comment: Comment = None,
 ) -> None:
     """Add package files to a local source, or packages of its snapshot to a curated one.
 
-    All of them are added, or none. For a curated source this shows a proposal, unless it is to be committed.
+    All of them are added, or none. For a curated source this shows a proposal, unless it is to be committed. For a Git
+    source it makes a git builder, as 'create git-builder' does.
     """
+    if git_url is not None:
+        builders.create_git_builder(
+            session,
+            source=source,
+            url=git_url,
+            name=git_name,
+            branch=git_branch,
+            build_trigger=git_build_trigger,
+            sub_dir=git_sub_dir,
+            credential=git_ssh_key,
+            wait=wait,
+        )
+        return
     if packages or proposal is not None or commit or snapshot or csv_out or _is_curated(session, source, file_in, path):
         curating.add(
             session,
