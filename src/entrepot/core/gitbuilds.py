@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +14,10 @@ ATTEMPTS = 3
 """How often an update is built that fails, until something new comes or somebody asks for it again."""
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1))
 """Waits after the first, second, ... attempt that failed; the last one goes on, where the package isn't to blame."""
+
+
+_VERSION = re.compile(r"v?[0-9]", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
 
 class Trigger(StrEnum):
@@ -153,7 +158,7 @@ def news_of_tags(tags: Mapping[str, str], updates: Sequence[Update]) -> News:
     for update in updates:
         if update.tag is not None and update.state is not UpdateState.GONE:
             known[update.tag] = update
-    new = tuple((tag, sha) for tag, sha in tags.items() if tag not in known or known[tag].sha != sha)
+    new = tuple((tag, tags[tag]) for tag in sorted(tags, key=_place) if tag not in known or known[tag].sha != tags[tag])
     moved = tuple(
         known[tag] for tag, _ in new if tag is not None and tag in known and known[tag].state is UpdateState.WAITING
     )
@@ -169,6 +174,12 @@ def news_of_tags(tags: Mapping[str, str], updates: Sequence[Update]) -> News:
         if tags.get(tag) == update.sha and update.state is UpdateState.SUPERSEDED and update.version in freed
     )
     return News(new, moved, gone, again)
+
+
+def _place(tag: str) -> tuple[bool, list[int], str]:
+    """Where a tag comes: by its version's numbers, so that older versions are built first; then what is no version."""
+    numbers = [int(digits[:18]) for digits in _NUMBER.findall(tag)]
+    return not _VERSION.match(tag), numbers, tag
 
 
 def is_tag_of(tag: str, version: str) -> bool:
