@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 
 from entrepot.core.errors import BuildFailed, Invalid
-from entrepot.core.gitbuilds import is_tag_of
 from entrepot.core.model import PackageName
 from entrepot.ecosystems.r import dcf
 from entrepot.ecosystems.r.versions import check_name, check_version, version_key
@@ -75,7 +74,7 @@ def check_tag(tag: str, version: str) -> None:
     Raises:
         BuildFailed: another one; the message says both.
     """
-    if not is_tag_of(tag, version):
+    if tag not in (version, f"v{version}"):
         raise BuildFailed(
             f"the tag {tag[:100]!r} is not the version of DESCRIPTION, {version}",
             hint=f"tag a commit {version} or v{version}, or give DESCRIPTION the version of the tag",
