@@ -141,23 +141,20 @@ def add_attempt(connection: Connection, attempt: Attempt, log: str) -> None:
 
 
 def attempts(
-    connection: Connection, *, source_id: int, name: str | None, limit: int, offset: int
+    connection: Connection, *, source_id: int, name: str | None, newest_only: bool, limit: int, offset: int
 ) -> tuple[list[Attempt], int]:
-    """Attempts at packages of a source (of one package), newest first, and how many there are in all."""
+    """Attempts at packages of a source (of one package), newest first, and how many there are in all.
+
+    Args:
+        newest_only: of each builder the last alone, also of deleted ones.
+    """
     query = _of_source(select(*_ATTEMPT_COLUMNS), source_id, name)
+    if newest_only:
+        newest = _of_source(select(func.max(git_attempts.c.transaction_id)), source_id, name)
+        query = query.where(git_attempts.c.transaction_id.in_(newest.group_by(git_attempts.c.builder_id)))
     total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     query = query.order_by(git_attempts.c.transaction_id.desc()).limit(limit).offset(offset)
     return [Attempt(**row) for row in connection.execute(query).mappings()], total
-
-
-def newest_attempts(connection: Connection, *, source_id: int, name: str | None) -> list[Attempt]:
-    """The newest attempt of each builder, also of deleted ones."""
-    newest = _of_source(select(func.max(git_attempts.c.transaction_id)), source_id, name)
-    query = select(*_ATTEMPT_COLUMNS).where(
-        git_attempts.c.transaction_id.in_(newest.group_by(git_attempts.c.builder_id))
-    )
-    rows = connection.execute(query.order_by(git_attempts.c.transaction_id)).mappings()
-    return [Attempt(**row) for row in rows]
 
 
 def log_of(connection: Connection, transaction_id: int) -> str | None:

@@ -9,8 +9,9 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
-from entrepot.jobs import describe, metadata, sync
+from entrepot.jobs import build, describe, metadata, sync
 from entrepot.jobs.work import Work
+from entrepot.operations.builders import JOB as BUILD_JOB
 from entrepot.sources.projects import METADATA_JOB
 
 
@@ -36,4 +37,6 @@ RUN: dict[str, JobKind] = {
     # What was read stays, so that each try goes on where the one before gave up.
     "describe": JobKind(describe.run, retry_after=_AGAIN),
     METADATA_JOB: JobKind(metadata.run, retry_after=_AGAIN),
+    # What is to be tried again is told by each commit and tag by itself.
+    BUILD_JOB: JobKind(build.run),
 }

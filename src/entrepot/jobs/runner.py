@@ -14,6 +14,7 @@ from typing import Protocol
 
 from entrepot.app import App
 from entrepot.jobs.carrier import Carrier
+from entrepot.jobs.polls import Polls
 from entrepot.jobs.threads import Threads
 from entrepot.jobs.work import Progress
 from entrepot.operations import syncing, working
@@ -58,11 +59,14 @@ class Runner:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="jobs", daemon=True)
+        self._polls = Polls(app, self.wake) if schedules else None
         self._wanted: set[int] = set()
         self._pruned: float | None = None
 
     def start(self) -> None:
         self._thread.start()
+        if self._polls is not None:
+            self._polls.start()
 
     def wake(self, job: int) -> None:
         """There is a job to do now."""
@@ -78,6 +82,8 @@ class Runner:
         self._carrier.interrupt()
         self._wake.set()
         until = time.monotonic() + wait
+        if self._polls is not None:
+            self._polls.stop(wait)
         if self._thread.is_alive():
             self._thread.join(wait)
         self._engine.stop(max(0.0, until - time.monotonic()))

@@ -19,7 +19,7 @@ from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
-from entrepot.operations import curating
+from entrepot.operations import builders, curating
 from entrepot.operations.curating import Curation
 from entrepot.sources.kinds import KINDS
 
@@ -92,8 +92,9 @@ def rename_source(app: App, source: str, name: str) -> SourceInfo:
         return _info(app, connection, db_sources.get(connection, name))
 
 
-def delete_source(app: App, source: str) -> None:
-    """Delete a source that no repository uses. Old snapshots that show its packages go on doing so.
+def delete_source(app: App, source: str) -> list[int]:
+    """Delete a source that no repository uses, with its Git builders. Old snapshots that show its packages go on doing
+    so. The jobs that are to be cancelled.
 
     Raises:
         SourceInUse: a repository subscribes to it.
@@ -111,6 +112,7 @@ def delete_source(app: App, source: str) -> None:
                 repositories=sorted(users.values()),
             )
         db_sources.mark_deleted(connection, found.id, app.clock())
+        return builders.delete_all(connection, found, app.clock())
 
 
 def source_info(app: App, source: str) -> SourceInfo:

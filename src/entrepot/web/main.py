@@ -16,9 +16,10 @@ from pathlib import Path
 import uvicorn
 
 from entrepot.app import App, open_app
-from entrepot.core.errors import InvalidSettings
+from entrepot.core.errors import EntrepotError, InvalidSettings
+from entrepot.core.model import SourceType
 from entrepot.jobs.runner import Runner
-from entrepot.operations import repositories
+from entrepot.operations import building, repositories
 from entrepot.operations.resolving import RESOLVING
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, parse_listen
@@ -56,6 +57,7 @@ def serve(settings: Settings) -> None:
                 host, port = listener.getsockname()[:2]
                 announce(data_dir, host, port)
                 _greet(app, port)
+                _tell_builders(app)
                 runner.start()
                 config = configure(
                     Context(app, runner, token),
@@ -113,7 +115,7 @@ def _sweep_store(app: App, began: float) -> None:
 
 def _sweep_received(data_dir: Path) -> None:
     """Remove what a killed server was receiving or working out; nobody else has the data folder now."""
-    for prefix in (UPLOADS, SPOOL, RESOLVING):
+    for prefix in (UPLOADS, SPOOL, RESOLVING, building.BUILDING):
         for left in (data_dir / "tmp").glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
 
@@ -132,6 +134,17 @@ def _listen(settings: Settings) -> socket.socket:
             hint="another program uses that port? set [server] listen, for example to :4243",
         ) from error
     return listener
+
+
+def _tell_builders(app: App) -> None:
+    """Say what builds packages from Git, or why nothing does."""
+    for type_, what in ((SourceType.GIT, "R"), (SourceType.GIT_PYTHON, "Python")):
+        try:
+            _log.info("%s packages are built from Git by %s", what, building.check_can_build(app.settings, type_))
+        except InvalidSettings:
+            raise
+        except EntrepotError as error:
+            _log.warning("no %s packages are built from Git: %s (%s)", what, error.message, error.hint)
 
 
 def _greet(app: App, port: int) -> None:

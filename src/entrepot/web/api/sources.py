@@ -17,6 +17,7 @@ from entrepot.operations import browsing, describing, packages, records, sources
 from entrepot.operations.curating import Curation, parse_include
 from entrepot.operations.packages import Upload
 from entrepot.web.api import schemas
+from entrepot.web.api.builders import cancel_all
 from entrepot.web.api.deps import (
     Actor,
     AppDep,
@@ -78,8 +79,8 @@ def edit_source(app: AppDep, _: Actor, source: str, body: schemas.SourceEdit) ->
 
 
 @router.delete("/{source}", status_code=status.HTTP_204_NO_CONTENT)
-def delete_source(app: AppDep, _: Actor, source: str) -> None:
-    sources.delete_source(app, source)
+def delete_source(context: ContextDep, actor: Actor, source: str) -> None:
+    cancel_all(context, sources.delete_source(context.app, source), actor)
 
 
 @router.get("/{source}/packages")
