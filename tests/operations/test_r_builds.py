@@ -9,23 +9,39 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from entrepot.app import App
-from entrepot.core.errors import BuildFailed, BuildStopped, Cancelled, InvalidSettings, SandboxUnavailable, Unavailable
+from entrepot.core.errors import (
+    BuildFailed,
+    BuildStopped,
+    Cancelled,
+    InvalidSettings,
+    SandboxUnavailable,
+    Unavailable,
+    UpstreamUnavailable,
+)
+from entrepot.core.jobs import no_log
 from entrepot.core.model import PackageName, RepositoryType, SourceType
+from entrepot.ecosystems.r import tarball
+from entrepot.ecosystems.r.build import Described
+from entrepot.fetch import Fetch
 from entrepot.git.checkout import Checkout
-from entrepot.operations import repositories
+from entrepot.operations import repositories, vignettes
 from entrepot.operations.builds import Ask, Built
+from entrepot.operations.curating import Curation
 from entrepot.operations.packages import Upload, add_files
 from entrepot.operations.rbuilds import build_r, find_r, read_name
 from entrepot.operations.sources import create_source
 from entrepot.sandbox.box import Sandbox, open_sandbox, workplace
-from entrepot.sandbox.task import Limits
+from entrepot.sandbox.task import Check, Limits
 from entrepot.settings import Git, Settings
 from tests.support.archives import make_description, make_source_package
+from tests.support.fake_cran import FakeCran
+from tests.support.server import sync
 
 pytestmark = pytest.mark.r
 STAMP = 1537204599
@@ -286,6 +302,22 @@ def test_a_forged_result_is_refused(site: Site) -> None:
         site.build()
 
 
+def test_without_a_sandbox_the_same_comes_out(site: Site) -> None:
+    """Where the administrator allows that."""
+    site.package()
+    site.box = Sandbox(LIMITS, is_isolated=False)
+    assert contents(site.build()).keys() == {f"demo/{path}" for path in ("DESCRIPTION", "NAMESPACE", "R/f.R")}
+
+
+def test_a_broken_r_is_no_fault_of_the_package(site: Site) -> None:
+    """It is tried again later."""
+    git = site.app.settings.git.model_copy(update={"r": str(site.place)})
+    site.app = replace(site.app, settings=site.app.settings.model_copy(update={"git": git}))
+    site.package()
+    with pytest.raises(Unavailable, match="is no R that works"):
+        site.build()
+
+
 def test_a_build_without_an_end(site: Site) -> None:
     """The sandbox's limits are the build's; a cancelled one ends at once."""
     site.package()
@@ -374,6 +406,96 @@ def test_no_repository_for_vignettes(site: Site, name: str) -> None:
     with pytest.raises(Unavailable) as caught:
         site.build(build_vignettes=True)
     assert "r_repository" in (caught.value.hint or "")
+
+
+@pytest.fixture
+def frozen(mirrored: App, cran: FakeCran) -> App:
+    """A repository pinned to January, of which nobody has read what its packages need, nor has their files: top needs
+    middle and two that come with R, middle needs bottom; in February top needed news."""
+    for name, version, month, needs in (
+        ("bottom", "0.1", 1, ""),
+        ("middle", "1.0", 1, "bottom, methods"),
+        ("top", "1.0", 1, "middle, utils, MASS"),
+        ("news", "1.0", 2, ""),
+        *((name, "9.0", 2, "news") for name in ("bottom", "middle", "top")),
+    ):
+        data = make_source_package(name, version, fields={"Imports": needs or None})
+        cran.add(name, version, data, datetime(2024, month, 5, 9, tzinfo=UTC))
+    cran.publish()
+    sync(mirrored)
+    create_source(mirrored, "january", type_=SourceType.CRAN_SNAPSHOT, curation=Curation("2024-01-31"))
+    repositories.create_repository(mirrored, "frozen", type_=RepositoryType.R)
+    repositories.subscribe(mirrored, "frozen", "january", actor="test")
+    git = mirrored.settings.git.model_copy(update={"r_repository": "frozen"})
+    return replace(mirrored, settings=mirrored.settings.model_copy(update={"git": git}))
+
+
+def gathered(app: App, folder: Path, suggests: str, check: Check = lambda: None) -> tuple[str, ...]:
+    """What vignettes that need some packages are given; R itself has MASS."""
+    fields = {"Package": "demo", "Version": "1.0", "Suggests": suggests, "Depends": "R (>= 3.5), stats, demo"}
+    of_r = folder / "library"
+    (of_r / "MASS").mkdir(parents=True, exist_ok=True)
+    (of_r / "MASS/DESCRIPTION").write_text("Package: MASS\n")
+    described = Described(PackageName("demo"), "1.0", fields)
+    return vignettes.gather(app, described, folder, of_r=of_r, log=no_log, check=check)
+
+
+def test_what_is_needed_is_fetched_in_the_order_of_installing(frozen: App, cran: FakeCran, tmp_path: Path) -> None:
+    """All of it at the versions that the repository shows, from upstream once; R's own packages are left out."""
+    assert gathered(frozen, tmp_path, "top") == ("bottom_0.1.tar.gz", "middle_1.0.tar.gz", "top_1.0.tar.gz")
+    for name, version in (("bottom", "0.1"), ("middle", "1.0"), ("top", "1.0")):
+        with (tmp_path / f"{name}_{version}.tar.gz").open("rb") as file:
+            assert tarball.describe(file)[0]["Version"] == version
+    (tmp_path / "again").mkdir()
+    with cran.closed():
+        assert len(gathered(frozen, tmp_path / "again", "top")) == 3
+
+
+def test_what_is_needed_and_upstream_does_not_give_now(frozen: App, cran: FakeCran, tmp_path: Path) -> None:
+    """It is worth trying again: no fault of the package."""
+    hasty = Fetch(timeout_connect=0.5, timeout_read=0.5, retries=0, deadline=2)
+    try:
+        with cran.closed(), pytest.raises(UpstreamUnavailable):
+            gathered(replace(frozen, fetch=hasty), tmp_path, "bottom")
+    finally:
+        hasty.close()
+
+
+def test_a_build_is_cancelled_while_files_are_fetched(frozen: App, tmp_path: Path) -> None:
+    """Between two files at the latest."""
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            raise Cancelled("enough")
+
+    with pytest.raises(Cancelled):
+        gathered(frozen, tmp_path, "top", check)
+
+
+def test_what_is_needed_has_a_limit(frozen: App, tmp_path: Path) -> None:
+    """What a build may write is the most that it is given."""
+    git = frozen.settings.git.model_copy(update={"build_disk": 500})
+    small = replace(frozen, settings=frozen.settings.model_copy(update={"git": git}))
+    with pytest.raises(BuildFailed, match=r"larger than \[git\] build_disk"):
+        gathered(small, tmp_path, "top")
+
+
+def test_packages_that_need_each_other(app: App, tmp_path: Path) -> None:
+    """No order installs them: told with the circle."""
+    create_source(app, "internal", type_=SourceType.LOCAL)
+    repositories.create_repository(app, "team", type_=RepositoryType.R)
+    repositories.subscribe(app, "team", "internal", actor="test")
+    for name, other in (("hen", "egg"), ("egg", "hen")):
+        path = tmp_path / name
+        path.write_bytes(make_source_package(name, "1.0", fields={"Imports": other}))
+        add_files(app, "internal", [Upload(f"{name}_1.0.tar.gz", path)], actor="test")
+    git = app.settings.git.model_copy(update={"r_repository": "team"})
+    circular = replace(app, settings=app.settings.model_copy(update={"git": git}))
+    with pytest.raises(BuildFailed, match=r"need each other: (hen > egg > hen|egg > hen > egg)"):
+        gathered(circular, tmp_path, "hen")
 
 
 # --- R itself ------------------------------------------------------------------------------------------------------
