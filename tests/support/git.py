@@ -18,6 +18,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -370,11 +371,24 @@ def ssh_key(
     else:
         shape = serialization.PrivateFormat.TraditionalOpenSSL
     lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
-    if passphrase is not None:
+    if passphrase is not None and form == "pem":
         lock = serialization.BestAvailableEncryption(passphrase.encode())
-    private = key.private_bytes(serialization.Encoding.PEM, shape, lock)
+    private = key.private_bytes(serialization.Encoding.PEM, shape, lock).decode()
+    if passphrase is not None and form == "openssh":
+        private = _locked(private, passphrase)
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
-    return SshKey(private.decode(), public.decode())
+    return SshKey(private, public.decode())
+
+
+def _locked(private: str, passphrase: str) -> str:
+    """The same key under a passphrase, as OpenSSH makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "key")
+        path.touch(mode=0o600)
+        path.write_text(private)
+        change = [program("ssh-keygen"), "-q", "-p", "-f", str(path), "-P", "", "-N", passphrase]
+        subprocess.run(change, check=True, stdout=subprocess.DEVNULL)
+        return path.read_text()
 
 
 class Sshd:

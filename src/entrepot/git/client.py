@@ -113,8 +113,9 @@ class GitClient:
             tag=None if tag is None else check_tag(tag),
             depth=depth,
         )
-        with Session(self._terms, endpoint, login, seconds=LONGEST_CHECKOUT, log=log, check=check) as session:
-            session.watched = folder
+        with Session(
+            self._terms, endpoint, login, seconds=LONGEST_CHECKOUT, log=log, check=check, folder=folder
+        ) as session:
             tree = fetch_tree(session, endpoint, wanted, folder)
             if submodules > 0:
                 fetch_submodules(session, endpoint, tree, levels=submodules)

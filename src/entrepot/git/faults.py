@@ -48,7 +48,7 @@ _IMPORT: Final = {
 
 def fault(lines: Sequence[str], status: int, asked: Asked) -> EntrepotError:
     """The error for a run of git that ended with `status` (below 0: by that signal) and said `lines`."""
-    text = "\n".join(lines)
+    text = "\n".join(line for line in lines if not line.startswith("remote:"))  # which may say anything
     for pattern, made in _KNOWN:
         if found := pattern.search(text):
             return made(asked, found)
@@ -87,6 +87,16 @@ def _ssh_denied(asked: Asked, _: re.Match[str]) -> EntrepotError:
             hint="give the public key to the endpoint, or another credential with --credential",
         )
     return EndpointRefused(f"{asked.where} wants an ssh key, and the builder has none", hint=_IMPORT["ssh"])
+
+
+def _asked_for_login(asked: Asked, found: re.Match[str]) -> EntrepotError:
+    """The credential helper answers for the URL's own place alone, and there it always answers."""
+    if asked.login:
+        return EndpointRefused(
+            f"{asked.where} leads to {shown(found[1])}, which wants a login; the credential is not offered there",
+            hint="give the builder the URL that it leads to, with a credential for it",
+        )
+    return _http_denied(asked, found)
 
 
 def _http_denied(asked: Asked, _: re.Match[str]) -> EntrepotError:
@@ -161,7 +171,8 @@ _KNOWN: Final[Sequence[tuple[re.Pattern[str], Callable[[Asked, re.Match[str]], E
         (r"REMOTE HOST IDENTIFICATION HAS CHANGED|Offending .* key in", _host_key_changed),
         (r"Host key verification failed|host key is known for", _host_key_unknown),
         (r"Permission denied \(|Too many authentication failures|no mutual signature", _ssh_denied),
-        (r"could not read (?:Username|Password)|Authentication failed|returned error: 401", _http_denied),
+        (r"could not read (?:Username|Password) for '([^'\n]*)'", _asked_for_login),
+        (r"Authentication failed|returned error: 401", _http_denied),
         (r"returned error: 403", _forbidden),
         (r"SSL certificate problem[^\n]*|certificate verif[^\n]*|no alternative certificate[^\n]*", _certificate),
         (r"Could not resolve|Name or service not known|unable to look up|name resolution", _away("can't be found")),

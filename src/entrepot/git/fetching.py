@@ -43,7 +43,8 @@ def fetch_tree(session: Session, url: GitUrl, wanted: Fetch, root: Path) -> Tree
     Raises:
         EntrepotError: see `GitClient.checkout`.
     """
-    root.mkdir(mode=0o755, exist_ok=True)
+    root.mkdir(exist_ok=True)
+    root.chmod(0o755)
     form = "sha256" if len(wanted.commit) == 64 else "sha1"
     session.local(root, "init", "--quiet", "--template=", f"--object-format={form}")
     if wanted.is_named:
@@ -110,13 +111,12 @@ def _gone(url: GitUrl, commit: str) -> BuildFailed:
 
 
 def _check_tag(session: Session, url: GitUrl, wanted: Fetch, root: Path) -> None:
-    """Raises BuildFailed: the tag names another commit by now."""
-    format_ = "--format=%(objecttype) %(objectname) %(*objecttype) %(*objectname)"
-    names = session.local(root, "for-each-ref", format_, f"refs/tags/{wanted.tag}").decode().split()
-    if "commit" not in names[::2]:
-        peeled = session.local(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{wanted.tag}^{{commit}}")
-        names = ["commit", peeled.decode().strip()]
-    named = names[names.index("commit") + 1]
+    """Raises BuildFailed: the tag names another commit by now, or none."""
+    try:
+        answer = session.local(root, "rev-parse", "--verify", "--quiet", f"refs/tags/{wanted.tag}^{{commit}}")
+    except BuildFailed:
+        raise BuildFailed(f"the tag {wanted.tag} of {shown(url.text)} names no commit") from None
+    named = answer.decode().strip()
     if named != wanted.commit:
         raise BuildFailed(f"the tag {wanted.tag} of {shown(url.text)} was moved from {wanted.commit} to {named}")
 

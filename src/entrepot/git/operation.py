@@ -28,8 +28,6 @@ PREFIX: Final = "entrepot-git-"
 """How the folders of operations begin."""
 _KEEPER: Final = 'trap "" TERM; read -r _; kill -s TERM 0; rm -rf -- "$1"; kill -s KILL 0'
 _LIMITED: Final = 'ulimit -c 0; ulimit -f "$1"; ulimit -v "$2"; shift 2; exec "$@"'
-_MEMORY: Final = 4 * 1024**3
-"""Bytes of address space of each process."""
 _LOOK_EVERY: Final = 0.2
 _WATCH_EVERY: Final = 0.5
 _LINGER: Final = 1.0
@@ -50,11 +48,12 @@ class Operation:
         scratch: where its folder is made, if its path is short and plain; else in the system's temporary folder.
         seconds: for all that is run together.
         file_size: bytes of each file that a program may write.
+        memory: bytes of address space of each program.
     """
 
-    def __init__(self, scratch: Path, *, seconds: float, file_size: int, check: Check) -> None:
+    def __init__(self, scratch: Path, *, seconds: float, file_size: int, memory: int, check: Check) -> None:
         self._scratch, self._seconds, self._check = scratch, seconds, check
-        self._limits = (str(file_size // 512 + 1), str(_MEMORY // 1024))
+        self._limits = (str(file_size // 512 + 1), str(memory // 1024))
         self._until = time.monotonic() + seconds
 
     def __enter__(self) -> Self:

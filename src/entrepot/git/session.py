@@ -19,6 +19,8 @@ from entrepot.git.operation import Operation, Take, program
 from entrepot.git.said import Mask, Said
 from entrepot.sandbox.task import Check
 
+_FOR_REFS, _FOR_TREES = 1024**3, 4 * 1024**3
+"""Bytes of memory that a program may take: an endpoint may tell refs without an end."""
 _SCHEMES = {"ssh": ("ssh",), "https": ("https", "http")}
 
 
@@ -37,13 +39,19 @@ class Session:
 
     Args:
         main: the endpoint that the login is for: it is offered to the same scheme, host and port alone.
-
-    Attributes:
-        watched: folder that must not become too large.
+        folder: where trees come; it must not become too large. None: only refs are asked for.
     """
 
     def __init__(
-        self, terms: Terms, main: GitUrl, login: Login | None, *, seconds: float, log: Log, check: Check
+        self,
+        terms: Terms,
+        main: GitUrl,
+        login: Login | None,
+        *,
+        seconds: float,
+        log: Log,
+        check: Check,
+        folder: Path | None = None,
     ) -> None:
         self._git = program("git", "git")
         if login is not None:
@@ -56,10 +64,13 @@ class Session:
         self.log, self._terms, self._main, self._login = log, terms, main, login
         self._mask = Mask([*(login.forms if login else ()), *environment.proxy_secrets()])
         self._seconds = seconds
-        self._operation = Operation(terms.scratch, seconds=seconds, file_size=terms.max_checkout, check=check)
+        memory = _FOR_REFS if folder is None else _FOR_TREES
+        self._operation = Operation(
+            terms.scratch, seconds=seconds, file_size=terms.max_checkout, memory=memory, check=check
+        )
         self._stack = ExitStack()
         self._agent: Path | None = None
-        self.watched: Path | None = None
+        self._folder = folder
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -93,9 +104,9 @@ class Session:
         return self._run(self._main, environment.basic(self._operation.folder), arguments, root, take, None)
 
     def check_size(self, more: int = 0) -> None:
-        """Raises BuildFailed: what is watched has, with so many bytes more, too many."""
+        """Raises BuildFailed: the folder has, with so many bytes more, too many."""
         limit = self._terms.max_checkout
-        if self.watched is not None and _size(self.watched, limit) + more > limit:
+        if self._folder is not None and _size(self._folder, limit) + more > limit:
             raise too_large(self._main.text, limit)
 
     @property
