@@ -194,6 +194,7 @@ def test_a_bad_description_is_told_in_one_line(data: bytes, told: str) -> None:
             False,
         ),
         (["x.c:1:1: error: expected ';'", "ERROR: compilation failed"], "x.c:1:1: error: expected ';'", False),
+        (["conftest.c:1: error: no such file", "* DONE (curl)", "Error: mine"], "Error: mine", False),
         (["Errors are human", "no ERROR here"], "", False),
         (["Error: " + "x" * 9000], "Error: " + "x" * 293, False),
     ],

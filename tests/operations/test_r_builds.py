@@ -37,7 +37,7 @@ from entrepot.operations.packages import Upload, add_files
 from entrepot.operations.rbuilds import build_r, find_r, read_name
 from entrepot.operations.sources import create_source
 from entrepot.sandbox.box import Sandbox, open_sandbox, workplace
-from entrepot.sandbox.task import Check, Limits
+from entrepot.sandbox.task import Check, Limits, Task
 from entrepot.settings import Git, Settings
 from tests.support.archives import make_description, make_source_package
 from tests.support.fake_cran import FakeCran
@@ -267,6 +267,7 @@ def test_what_a_hostile_package_finds(site: Site, monkeypatch: pytest.MonkeyPatc
         site.package()
         script = f"""#!/bin/sh
             {{ env; cat /proc/*/environ | tr '\\0' '\\n'; cat /etc/shadow; cat '{data_dir}/key'; cat '{data_dir}'/*.db
+              cat "$(R RHOME)/etc/Renviron.site" && echo TOKENS
               cat '{site.place}/beside'; ls -la '{data_dir}'; cat "$TREE/../beside"
               timeout 2 bash -c 'echo x > /dev/tcp/127.0.0.1/{port}' && echo REACHED
               echo changed > "$TREE/DESCRIPTION" && echo CHANGED
@@ -283,7 +284,16 @@ def test_what_a_hostile_package_finds(site: Site, monkeypatch: pytest.MonkeyPatc
             listener.accept()
     assert "WORK=" in found  # it did run
     for text in (found, site.log):
-        for secret in ("hunter2", "root:", "REACHED", "CHANGED", "WRITTEN", "ENTREPOT_SECRET", "SQLite format"):
+        for secret in (
+            "hunter2",
+            "root:",
+            "TOKENS",
+            "REACHED",
+            "CHANGED",
+            "WRITTEN",
+            "ENTREPOT_SECRET",
+            "SQLite format",
+        ):
             assert secret not in text
     assert (site.place / "tree/DESCRIPTION").read_bytes() == description
 
@@ -510,7 +520,7 @@ def test_r_is_found_by_its_program_or_its_folder(rscript: Path, tmp_path: Path) 
     found = find_r(Settings())
     assert found.version.count(".") == 2
     assert (found.home / "bin" / "R").is_file()
-    assert all(folder.is_dir() and len(folder.parts) > 2 for folder in found.folders)
+    assert all(path.exists() and len(path.parts) > 2 for path in found.folders)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/R").symlink_to(found.path)
     for named in ("R", found.path, found.home, tmp_path, tmp_path / "bin/R"):
@@ -537,17 +547,38 @@ def test_no_r_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         find_r(Settings())
 
 
-def test_an_r_of_its_own_is_given_without_the_rest_of_its_prefix(tmp_path: Path) -> None:
-    """An R in somebody's home needs lib and bin there, not what else is in it."""
-    home = tmp_path / "lib/R"
-    for folder in (home / "bin", home / "etc", tmp_path / "bin", tmp_path / ".ssh", tmp_path / "conf"):
-        folder.mkdir(parents=True)
-    (tmp_path / "conf/Renviron").write_text("")
-    (home / "etc/Renviron").symlink_to(tmp_path / "conf/Renviron")
+def make_r(home: Path, *programs: Path) -> None:
+    """What is asked of an R: its home and its version."""
     script = f'#!/bin/sh\n[ "$1" = RHOME ] && echo {home} || echo "R version 4.3.1 (2023-06-16) -- Beagle Scouts"\n'
-    for program in (tmp_path / "bin/R", home / "bin/R"):
+    for program in (home / "bin/R", *programs):
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(script)
         program.chmod(0o755)
+    (home / "etc").mkdir()
+
+
+def test_an_r_of_its_own_is_given_without_the_rest_of_its_prefix(tmp_path: Path) -> None:
+    """An R in somebody's home needs lib and bin there, and what its links lead to, not what else is there."""
+    home, conf = tmp_path / "lib/R", tmp_path / "conf"
+    make_r(home, tmp_path / "bin/R")
+    for folder in (conf, tmp_path / ".ssh"):
+        folder.mkdir()
+    for name in ("Renviron", "Renviron.site"):
+        (conf / name).write_text("")
+        (home / "etc" / name).symlink_to(conf / name)
     found = find_r(with_r(tmp_path))
     assert (found.version, found.home) == ("4.3.1", home)
-    assert set(found.folders) == {tmp_path / "bin", tmp_path / "lib", tmp_path / "conf"}
+    assert found.folders == (tmp_path / "bin", tmp_path / "lib", conf / "Renviron")
+
+
+def test_tokens_of_a_site_are_hidden_in_a_build(box: Sandbox, place: Path) -> None:
+    """The home of an R is named to the sandbox where it has site files, which are empty inside."""
+    home = place / "lib/R"
+    make_r(home)
+    (home / "etc/Renviron").write_text("USUAL=1\n")
+    (home / "etc/Renviron.site").write_text("TOKEN=hunter2\n")
+    found = find_r(with_r(home))
+    assert found.folders == (place / "lib", home)
+    cat = Task(("sh", "-c", f"cat {home}/etc/Renviron {home}/etc/Renviron.site"), programs=found.folders)
+    box.run(cat, place / "result", log=no_log, check=lambda: None)
+    assert (place / "result").read_text() == "USUAL=1\n"

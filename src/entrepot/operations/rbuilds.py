@@ -24,7 +24,9 @@ from entrepot.settings import Settings
 
 _ANSWERS_WITHIN = 30.0
 """Seconds in which R has to tell its version."""
-_SYSTEM = ("/usr", "/bin", "/lib", "/lib64")
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc/R", "/etc/alternatives")
+"""What a sandbox has anyway, of /etc/R without site files."""
+_SITE_FILES = ("Renviron.site", "Rprofile.site")
 _BESIDE = ("bin", "lib", "lib64", "libexec", "include")
 """What an R in a prefix of its own may need of that; the prefix may be somebody's home, so it isn't given whole."""
 _LIBRARIES = ("lib", "lib64")
@@ -71,7 +73,7 @@ class RProgram:
         path: its program, as it was found.
         version: such as 4.2.2.
         home: what `R RHOME` tells, without symbolic links.
-        folders: what it needs beyond the system's own folders.
+        folders: what it needs beyond the system's own folders; also files, which links in its home lead to.
     """
 
     path: Path
@@ -141,25 +143,30 @@ def _said(path: Path, option: str) -> str:
 
 
 def _folders(home: Path) -> Iterator[Path]:
-    """What R in `home` needs besides the system's folders: home, what is beside it, and where its links lead."""
-    given: list[Path] = []
+    """What R in `home` needs besides what every sandbox has: what is beside it, home, and where its links lead.
 
-    def is_new(folder: Path) -> bool:
-        return not any(folder.is_relative_to(each) for each in (*map(Path, _SYSTEM), *given))
-
+    Home is named, whatever else is given, if it has site files: administrators keep tokens in these, and the sandbox
+    hides them in a folder that it is told of.
+    """
+    given = [Path(folder) for folder in _SYSTEM]
     beside = [home.parent.parent / name for name in _BESIDE] if home.parent.name in _LIBRARIES else []
-    for folder in (*(each for each in beside if each.is_dir()), home):
-        if is_new(folder):
-            given.append(folder)
-            yield folder
-    for folder in (home, home / "etc"):
-        for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-            target = entry.resolve()
-            wanted = target if target.is_dir() else target.parent
-            # Debian has R's configuration in /etc/R. All of /etc is nobody's to give.
-            if entry.is_symlink() and target.exists() and len(wanted.parts) > 2 and is_new(wanted):
-                given.append(wanted)
-                yield wanted
+    links = [entry for folder in (home, home / "etc") for entry in _links(folder)]
+    for path in (*(folder for folder in beside if folder.is_dir()), home, *links):
+        is_known = any(path.is_relative_to(each) for each in given)
+        if not is_known or (path == home and any(_is_own(home / "etc" / name) for name in _SITE_FILES)):
+            given.append(path)
+            yield path
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    """Where the links in a folder lead, to files or folders; but for site files."""
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if entry.is_symlink() and entry.exists() and entry.name not in _SITE_FILES:
+            yield entry.resolve()
+
+
+def _is_own(file: Path) -> bool:
+    return file.is_file() and not file.is_symlink()
 
 
 def read_name(ask: Ask) -> PackageName | None:

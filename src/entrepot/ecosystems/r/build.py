@@ -142,6 +142,7 @@ def is_of(version: str, own: str) -> bool:
 
 _MOST_TOLD = 300
 _FAULT = re.compile(r"(?:ERROR|Error)\b.*|.*\.\.\. ERROR|error: .*|.*: error: .*")
+_DONE = "* DONE ("
 _NEEDS = re.compile(r"there is no package called|is not available for package|are not available for package")
 
 
@@ -161,4 +162,6 @@ class Said:
             # "Error in f() : " and "checking ... ERROR" have what is wrong on the next line.
             self.fault = line[:_MOST_TOLD]
             self._goes_on = line.endswith((":", "... ERROR"))
+        elif line.startswith(_DONE):
+            self.fault, self.lacks_package = "", False  # what failed before was tried, and did no harm
         self.lacks_package = self.lacks_package or _NEEDS.search(line) is not None
