@@ -7,7 +7,7 @@ Python make of a checkout has tests of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,75 +25,31 @@ from entrepot.core.errors import (
     UpstreamUnavailable,
     WrongType,
 )
-from entrepot.core.gitbuilds import Trigger, is_tag_of
-from entrepot.core.jobs import Log, no_log, no_report
+from entrepot.core.gitbuilds import Trigger
+from entrepot.core.jobs import no_log, no_report
 from entrepot.core.model import PackageName, SourceType
 from entrepot.db import owned
 from entrepot.db import sources as db_sources
 from entrepot.db.engine import catalogue_version
-from entrepot.ecosystems.r import build as r_build
-from entrepot.ecosystems.r.dcf import parse_one
 from entrepot.ecosystems.r.versions import version_key
 from entrepot.jobs.polls import Polls
 from entrepot.operations import browsing, builders, building, packages, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
-from entrepot.operations.building import Language, Ran
-from entrepot.operations.builds import Ask, Built
-from entrepot.sandbox.box import Sandbox
-from entrepot.sandbox.task import Check, Limits
+from entrepot.operations.building import Ran
+from entrepot.operations.builds import Ask
 from entrepot.settings import Settings
 from tests.support.archives import make_description, make_source_package
 from tests.support.git import START, Repo
+from tests.support.packer import Packer, packing
 from tests.support.server import Clock, installed
 
 EVERYTHING = Page(1000, 1)
 
 
-class Packer:
-    """Stands in for R: packs what DESCRIPTION says, and fails where the test wants it."""
-
-    def __init__(self) -> None:
-        self.built: list[tuple[str, str]] = []
-        self.failing: Callable[[Ask], EntrepotError | None] = lambda _: None
-
-    def name(self, ask: Ask) -> PackageName | None:
-        return PackageName(self._fields(ask)["Package"])
-
-    def build(self, _: App, __: Sandbox, ask: Ask, folder: Path, *, log: Log, check: Check) -> Built:
-        check()
-        log("packing")
-        fields = self._fields(ask)
-        if error := self.failing(ask):
-            raise error
-        package, version = fields["Package"], fields["Version"]
-        if ask.name not in (None, package):
-            raise BuildFailed(f"the package is {package!r}, not {ask.name!r}")
-        if ask.tag is None:
-            version = r_build.commit_version(version, ask.stamp, ask.newest)
-        elif not is_tag_of(ask.tag, version):
-            raise BuildFailed(f"tag {ask.tag} is not the version {version}")
-        path = folder / f"{package}_{version}.tar.gz"
-        path.write_bytes(make_source_package(package, version))
-        self.built.append((package, version))
-        return Built(PackageName(package), version, (path,))
-
-    def _fields(self, ask: Ask) -> dict[str, str]:
-        folder = f"{ask.sub_dir}/" if ask.sub_dir else ""
-        text = ask.checkout.read(f"{folder}DESCRIPTION")
-        if text is None:
-            raise BuildFailed(f"there is no DESCRIPTION in {ask.sub_dir or 'the root'}")
-        return parse_one(text)
-
-
 @pytest.fixture
 def packer(monkeypatch: pytest.MonkeyPatch) -> Packer:
-    packer = Packer()
-    language = Language(packer.name, packer.build, lambda _: None)  # type: ignore[arg-type, return-value]
-    monkeypatch.setitem(building.LANGUAGES, SourceType.GIT, language)  # type: ignore[arg-type]
-    monkeypatch.setattr(building, "check_can_build", lambda *_: "a test")
-    monkeypatch.setattr(building, "sandbox_of", lambda _: Sandbox(Limits(1, 1, 1, 1), is_isolated=True))
-    return packer
+    return packing(monkeypatch)
 
 
 @pytest.fixture
