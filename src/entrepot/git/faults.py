@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +53,10 @@ def fault(lines: Sequence[str], status: int, asked: Asked) -> EntrepotError:
     for pattern, made in _KNOWN:
         if found := pattern.search(text):
             return made(asked, found)
-    return BuildFailed(f"{asked.where}: {_telling(lines) or f'git ended with status {status} and said nothing'}")
+    if status == -signal.SIGPIPE:
+        return EndpointUnavailable(f"{asked.where} broke off the connection")
+    ended = f"git was ended by signal {-status}" if status < 0 else f"git ended with status {status} and said nothing"
+    return BuildFailed(f"{asked.where}: {_telling(lines) or ended}")
 
 
 def _telling(lines: Sequence[str]) -> str:
@@ -152,6 +156,13 @@ def _shallow(asked: Asked, _: re.Match[str]) -> EntrepotError:
     )
 
 
+def _suspect(asked: Asked, found: re.Match[str]) -> EntrepotError:
+    return BuildFailed(
+        f"{asked.where} holds what git does not accept: {found[1][:200]}",
+        hint="with less history (--clone-depth) an old commit may not come with it",
+    )
+
+
 def _memory(asked: Asked, _: re.Match[str]) -> EntrepotError:
     return BuildFailed(f"{asked.where}: git needs more memory for it than it may have")
 
@@ -190,6 +201,7 @@ _KNOWN: Final[Sequence[tuple[re.Pattern[str], Callable[[Asked, re.Match[str]], E
         ),
         (r"couldn't find remote ref (\S+)", _no_ref),
         (r"does not support shallow", _shallow),
+        (r"error: object [0-9a-f]{40,64}: (\w+: [^\n]*)", _suspect),
         (
             r"does not appear to be a git repository|repository '[^\n]*' not found|repository not exported"
             r"|Repository not found|returned error: 4(?:04|10)|No such file or directory|not a git repository",

@@ -43,7 +43,7 @@ def fetch_tree(session: Session, url: GitUrl, wanted: Fetch, root: Path) -> Tree
     Raises:
         EntrepotError: see `GitClient.checkout`.
     """
-    root.mkdir(exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
     root.chmod(0o755)
     form = "sha256" if len(wanted.commit) == 64 else "sha1"
     session.local(root, "init", "--quiet", "--template=", f"--object-format={form}")

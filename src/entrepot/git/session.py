@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,7 +136,7 @@ class Session:
             return output
         self.check_size()  # what was ended for its size says other things, too
         lines = list(said.lines)
-        if any("signal 25" in line for line in lines):  # SIGXFSZ
+        if status == -signal.SIGXFSZ or any(f"signal {signal.SIGXFSZ:d}" in line for line in lines):
             raise too_large(url.text, self._terms.max_checkout)
         raise fault(lines, status, self._asked(url, login))
 
