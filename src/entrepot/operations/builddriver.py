@@ -55,7 +55,7 @@ def main() -> int:
         except BuildBackendException as error:
             # A backend that ran has just shown its traceback.
             if not isinstance(error.exception, subprocess.CalledProcessError):
-                tell(f"{getattr(error.exception, 'traceback', '')}{error}")
+                tell(f"{error.exception}\n{error}")
             return 1
         result.write(json.dumps(header).encode() + b"\n")
         for path in paths:
@@ -114,7 +114,11 @@ def add_script(script: Path, target: Path, python: Path) -> None:
     if target.exists() or not script.is_file():
         return
     with script.open("rb") as file:
-        if file.read(2) == b"#!" and b"python" in file.readline(4096):
+        first = file.readline(4096)
+        if first == b"#!/bin/sh\n" and file.readline(4096).startswith(b"'''exec' "):
+            first = b"#!python"  # the path of a Python that no line of that kind has room for: it ends with the third
+            file.readline(4096)
+        if first[:2] == b"#!" and b"python" in first:
             target.write_bytes(f"#!{python}\n".encode() + file.read())
             target.chmod(0o755)
         else:

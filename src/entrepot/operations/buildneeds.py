@@ -17,18 +17,17 @@ from entrepot.app import App
 from entrepot.core.errors import (
     BuildFailed,
     EntrepotError,
-    RepositoryNotFound,
     Unavailable,
     UpstreamUnavailable,
 )
 from entrepot.core.jobs import Log
 from entrepot.core.model import RepositoryType
 from entrepot.core.room import out_of_space
+from entrepot.db import repositories as db_repositories
 from entrepot.ecosystems.python import resolution
 from entrepot.operations.pythonprogram import PythonProgram
 from entrepot.operations.repositoryindex import RepositoryIndex
 from entrepot.operations.resolver import program
-from entrepot.operations.serving import open_view
 from entrepot.sandbox.task import Check
 
 LONGEST = 600.0
@@ -82,7 +81,7 @@ def fetch_needs(
     site.mkdir(parents=True)
     if not requirements:
         return site
-    log(f"fetching what the build needs: {', '.join(requirements)}")
+    log(f"fetching what the build needs: {', '.join(requirements)[:1000]}")
     (folder / "requirements.in").write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
     command = [program(), "pip", "install", "--target", str(site), "-r", "requirements.in", *_OPTIONS]
     command += ["--python", str(python.path)]
@@ -115,12 +114,10 @@ def _index(app: App) -> Iterator[_Index]:
     hint = "set [git] python_index to a Python repository of this server, or to the URL of an index"
     if not named:
         raise Unavailable("there is no index of what builds of Python packages need", hint=hint)
-    try:
-        opened = open_view(app, named, "latest")
-    except RepositoryNotFound as error:
-        raise Unavailable(f"builds can't get what they need: {error.message}", hint=hint) from error
-    if opened.repository.type is not RepositoryType.PYTHON:
-        raise Unavailable(f"builds can't get what they need: {named!r} is no Python repository", hint=hint)
+    with app.db.read() as connection:
+        repository = db_repositories.named(connection, named)
+    if repository is None or repository.type is not RepositoryType.PYTHON:
+        raise Unavailable(f"builds can't get what they need: there is no Python repository {named!r}", hint=hint)
     with RepositoryIndex(app, named) as index:
         # All other requests go where nothing is passed on.
         proxies = {f"{kind}_PROXY": index.server for kind in ("HTTP", "HTTPS", "ALL")}

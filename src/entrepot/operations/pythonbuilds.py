@@ -96,11 +96,8 @@ class _Found:
 
 
 def _files(ask: Ask) -> Files:
-    read = [ask.checkout.read(_at(ask, name), projects.LARGEST) for name in _NAMES]
-    return Files(*read)
-
-
-_NAMES = (projects.PYPROJECT, projects.SETUP_CFG, projects.SETUP_PY)
+    names = (projects.PYPROJECT, projects.SETUP_CFG, projects.SETUP_PY)
+    return Files(*(ask.checkout.read(_at(ask, name), projects.LARGEST[name]) for name in names))
 
 
 def _at(ask: Ask, name: str) -> str:

@@ -23,11 +23,12 @@ from entrepot.ecosystems.python import names
 from entrepot.ecosystems.python.facts import as_dict
 
 PYPROJECT, SETUP_CFG, SETUP_PY = "pyproject.toml", "setup.cfg", "setup.py"
-LARGEST = 1 << 20
-"""Bytes of each of these files."""
+LARGEST = {PYPROJECT: 128 << 10, SETUP_CFG: 128 << 10, SETUP_PY: 1 << 20}
+"""Bytes of each of these files: what is made to be slow to read takes seconds, not minutes."""
 DEFAULT_REQUIRES = ("setuptools>=40.8.0",)
 """What a build needs that doesn't say so (PEP 518)."""
-MOST_REQUIREMENTS, LONGEST_REQUIREMENT = 500, 5000
+MOST_REQUIREMENTS = 20_000
+"""Characters of all that one build needs."""
 _POETRY = "poetry.core."
 _LITERAL = re.compile(r"""\bversion\s*=\s*["']([^"'\\\n]{1,200})["']""")
 """In setup.py: a version as it may be given to `setup`."""
@@ -164,17 +165,15 @@ def read_requirements(lines: Sequence[str]) -> tuple[str, ...]:
     """What a build needs, in one form.
 
     Raises:
-        Invalid: not PEP 508, or a URL: only an index is asked.
+        Invalid: not PEP 508, too much, or a URL: only an index is asked.
     """
-    if len(lines) > MOST_REQUIREMENTS:
-        raise Invalid(f"its build needs {len(lines):,} packages, more than {MOST_REQUIREMENTS}")
+    if sum(map(len, lines)) > MOST_REQUIREMENTS:
+        raise Invalid(f"what its build needs is a list of more than {MOST_REQUIREMENTS:,} characters")
     return tuple(_requirement(line) for line in lines)
 
 
 def _requirement(line: str) -> str:
     try:
-        if len(line) > LONGEST_REQUIREMENT:
-            raise InvalidRequirement(f"it has more than {LONGEST_REQUIREMENT} characters")
         found = Requirement(line)
     except (InvalidRequirement, RecursionError) as error:
         why = str(error).partition("\n")[0]
