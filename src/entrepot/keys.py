@@ -7,8 +7,10 @@ see a new key at once, and nothing keeps a key in memory for longer than it is n
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -65,7 +67,7 @@ class Keys:
     def _read(self, *, makes: bool) -> list[bytes]:
         """The keys, the newest first; `makes`: a file that isn't there is made."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            mode, data = _content(self.path)
         except FileNotFoundError:
             if not makes:
                 raise self._unusable("it is not there") from None
@@ -73,16 +75,12 @@ class Keys:
             return self._read(makes=False)
         except OSError as error:
             raise self._unusable((error.strerror or "").lower()) from None
-        with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(descriptor).st_mode & 0o077:
-                raise InvalidSettings(
-                    f"the key file {self.path} can be read by other users of this machine",
-                    hint=f"chmod 600 {self.path}; if others may have read it, run 'entrepot rotate-key' afterwards",
-                )
-            try:
-                lines = file.read(_MOST_BYTES).split()
-            except OSError as error:
-                raise self._unusable((error.strerror or "").lower()) from None
+        if mode & 0o077:
+            raise InvalidSettings(
+                f"the key file {self.path} can be read by other users of this machine",
+                hint=f"chmod 600 {self.path}; if others may have read it, run 'entrepot rotate-key' afterwards",
+            )
+        lines = data.split()
         try:
             for line in lines:
                 Fernet(line)
@@ -175,6 +173,18 @@ class Rotation:
         known = self.keys._read(makes=False)
         if len(known) > 1 and known[0] == self._known[0]:
             self.keys._replace(known[:1])
+
+
+def _content(path: Path) -> tuple[int, bytes]:
+    """Mode and content of a file, of the same one; nothing waits for what is no file. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "it is not a file")
+        return stat.S_IMODE(mode), os.read(descriptor, _MOST_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _encrypted(key: bytes, text: str) -> str:

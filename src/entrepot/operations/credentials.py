@@ -15,6 +15,7 @@ from entrepot.core.errors import Conflict, CredentialNotFound, Invalid, InvalidS
 from entrepot.core.model import check_name
 from entrepot.db import credentials as db_credentials
 from entrepot.db.credentials import Credential, Use
+from entrepot.git.login import Login
 from entrepot.operations import sshkeys
 
 Kind = Literal["ssh", "https"]
@@ -171,6 +172,31 @@ def find(connection: Connection, name: str, kind: str | None = None) -> Credenti
     raise CredentialNotFound(f"there is no {what} named {name!r}", hint=hint, name=name)
 
 
+def login_of(app: App, credential_id: int) -> Login:
+    """A credential, decrypted, for what speaks to an endpoint; nothing of it may be kept, shown or written.
+
+    Raises:
+        CredentialNotFound
+        InvalidSettings: the key file can't be used, or is not the one that it was encrypted with.
+    """
+    tried = None
+    while True:
+        with app.db.read() as connection:
+            found = db_credentials.secret_of(connection, credential_id)
+        if found is None:
+            raise CredentialNotFound("the credential was deleted", hint="give the builder another one")
+        row, encrypted = found
+        try:
+            secret = _decrypted(app, row, encrypted)
+        except InvalidSettings:
+            if encrypted == tried:
+                raise
+            # The key may have been changed since the row was read: then the row is another one by now.
+            tried = encrypted
+        else:
+            return Login("ssh" if row.kind == "ssh" else "https", row.username or "", secret)
+
+
 def encrypt(app: App, text: str) -> str:
     """`text` encrypted, as the imports take it for a password or passphrase.
 
@@ -250,8 +276,8 @@ def _check_username(username: str) -> None:
 
 
 def _is_one_line(text: str) -> bool:
-    """Whether Git can be told it: its protocol for credentials is made of lines."""
-    return not any(ord(character) < 32 or ord(character) == 127 for character in text)
+    """Whether Git can be told it: its protocol for credentials is made of lines, in UTF-8."""
+    return not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
 
 
 def _check_parts(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Response, status
-from pydantic import BaseModel, Field, SecretStr
+from fastapi import APIRouter, Response, status
+from pydantic import AfterValidator, BaseModel, SecretStr
+from pydantic_core import PydanticCustomError
 
+from entrepot.core.errors import Invalid
 from entrepot.operations import credentials
 from entrepot.operations.credentials import CredentialInfo, Kind
 from entrepot.web.api import schemas
@@ -17,23 +19,28 @@ from entrepot.web.api.repos import paged
 router = APIRouter(tags=["git credentials"])
 
 
-class NewSshKey(schemas.In):
-    """`key` is the text of a private key's file; `passphrase` may be encrypted."""
+def _text(secret: SecretStr) -> SecretStr:
+    # A str of pydantic can't hold half a character of UTF-16; its SecretStr can.
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("text", "not text that can be written as UTF-8") from None
+    return secret
 
-    kind: Literal["ssh"]
+
+Secret = Annotated[SecretStr, AfterValidator(_text)]
+
+
+class NewCredential(schemas.In):
+    """ssh: `key`, the text of a private key's file, and its `passphrase` if it has one; https: `username` and
+    `password`, which may be an access token. Passphrases and passwords may be encrypted."""
+
+    kind: Kind
     name: str
-    key: SecretStr
-    passphrase: SecretStr | None = None
-    succeed_on_existing: bool = False
-
-
-class NewHttps(schemas.In):
-    """`password` is a password or an access token; it may be encrypted."""
-
-    kind: Literal["https"]
-    name: str
-    username: str
-    password: SecretStr
+    key: Secret | None = None
+    passphrase: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
     succeed_on_existing: bool = False
 
 
@@ -41,14 +48,14 @@ class CredentialEdit(schemas.In):
     """What is not given stays; `key` and `passphrase` are of SSH keys, `username` and `password` of the others."""
 
     name: str | None = None
-    key: SecretStr | None = None
-    passphrase: SecretStr | None = None
+    key: Secret | None = None
+    passphrase: Secret | None = None
     username: str | None = None
-    password: SecretStr | None = None
+    password: Secret | None = None
 
 
 class Plain(schemas.In):
-    text: SecretStr
+    text: Secret
 
 
 class Encrypted(BaseModel):
@@ -99,13 +106,10 @@ def list_credentials(app: AppDep, _: Actor, page: ShortPageDep, response: Respon
 
 
 @router.post("/git-credentials", status_code=status.HTTP_201_CREATED)
-def import_credential(
-    app: AppDep,
-    _: Actor,
-    body: Annotated[NewSshKey | NewHttps, Body(), Field(discriminator="kind")],
-    response: Response,
-) -> CredentialShape:
-    if isinstance(body, NewSshKey):
+def import_credential(app: AppDep, _: Actor, body: NewCredential, response: Response) -> CredentialShape:
+    if body.kind == "ssh":
+        if body.key is None or body.username is not None or body.password is not None:
+            raise Invalid("an SSH key is imported by its key and perhaps a passphrase", hint="give these alone")
         info, is_new = credentials.import_ssh_key(
             app,
             body.name,
@@ -114,6 +118,8 @@ def import_credential(
             succeed_on_existing=body.succeed_on_existing,
         )
     else:
+        if body.username is None or body.password is None or body.key is not None or body.passphrase is not None:
+            raise Invalid("an HTTPS credential is imported by a user name and a password", hint="give these alone")
         info, is_new = credentials.import_https(
             app,
             body.name,
