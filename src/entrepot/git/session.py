@@ -156,6 +156,7 @@ class Session:
             is_strict=self._terms.known_hosts is not None,
             agent=self._agent if is_ours else None,
             user=self._login.username if is_ours and self._login is not None and not url.user else "",
+            is_look=self._folder is None,
         )
 
     def _hosts(self) -> Path:
