@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import curatedcells
+import gitcells
 import pycells
 from load import gzip_seconds, quantile
 from loadcell import LoadCell, milli, put
@@ -338,4 +339,8 @@ R_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
 }
 """Every cell by its name, in the order of measuring: what writes comes last."""
 
-CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {**R_CELLS, **pycells.PYTHON_CELLS}
+CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
+    **R_CELLS,
+    **pycells.PYTHON_CELLS,
+    **gitcells.GIT_CELLS,
+}
