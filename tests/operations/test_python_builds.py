@@ -401,39 +401,38 @@ def test_what_else_lies_there_stays_there(site: Site) -> None:
     assert len(names(site.build())) == 2
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
-        "",
-        "{",
-        "[]\n",
-        "{}\n",
-        '{"files": 1}\n',
-        '{"files": [["../x.tar.gz", 0], ["x.whl", 0]]}\n',
-        '{"files": [["/x.tar.gz", 0], ["x.whl", 0]]}\n',
-        '{"files": [["x.tar.gz", -1], ["x.whl", 0]]}\n',
-        '{"files": [["x.tar.gz", 9], ["x.whl", 0]]}\n',
-        '{"files": [["x.tar.gz", 0], ["x.whl", 0]]}\nmore',
-        '{"files": [["x.tar.gz", 0], ["y.tar.gz", 0]]}\n',
-        '{"files": [["x.tar.gz", 0], ["x.whl", 0], ["y.whl", 0]]}\n',
-        '{"files": [["x.tar.gz", 0], ["x.whl", true]]}\n',
-        '{"files": [["x.tar.gz", 0], ["x.whl"]]}\n',
-        '{"version": "1.0"}\n',
-        '{"needs": []}\n',
-        '{"needs": [1]}\n',
-        '{"a": "' + "x" * (1 << 20) + '"}\n',
-        "[" * 100_000 + "\n",
-        "9" * 5000 + "\n",
-    ],
-    ids=range(20),
-)
-def test_a_forged_result(site: Site, forged: str) -> None:
+FORGED = [
+    "",
+    "{",
+    "[]\n",
+    "{}\n",
+    '{"files": 1}\n',
+    '{"files": [["../x.tar.gz", 0], ["x.whl", 0]]}\n',
+    '{"files": [["/x.tar.gz", 0], ["x.whl", 0]]}\n',
+    '{"files": [["x.tar.gz", -1], ["x.whl", 0]]}\n',
+    '{"files": [["x.tar.gz", 9], ["x.whl", 0]]}\n',
+    '{"files": [["x.tar.gz", 0], ["x.whl", 0]]}\nmore',
+    '{"files": [["x.tar.gz", 0], ["y.tar.gz", 0]]}\n',
+    '{"files": [["x.tar.gz", 0], ["x.whl", 0], ["y.whl", 0]]}\n',
+    '{"files": [["x.tar.gz", 0], ["x.whl", true]]}\n',
+    '{"files": [["x.tar.gz", 0], ["x.whl"]]}\n',
+    '{"version": "1.0"}\n',
+    '{"needs": []}\n',
+    '{"needs": [1]}\n',
+    '{"a": "' + "x" * (1 << 20) + '"}\n',
+    "[" * 100_000 + "\n",
+    "9" * 5000 + "\n",
+]
+
+
+def test_a_forged_result(site: Site) -> None:
     """Whatever a sandbox lets out is looked at as if its author had written it."""
     site.project()
-    site.box = Forged(forged.encode())  # type: ignore[assignment]
-    with pytest.raises(BuildFailed, match=r"what the build gave|the build gave") as caught:
-        site.build()
-    assert len(caught.value.message) < 300
+    for forged in FORGED:
+        site.box = Forged(forged.encode())  # type: ignore[assignment]
+        with pytest.raises(BuildFailed, match=r"what the build gave|the build gave") as caught:
+            site.build()
+        assert len(caught.value.message) < 300, forged
 
 
 @dataclass
@@ -552,10 +551,9 @@ TABLE = '[project]\nname = "demo"\ndynamic = ["version"]\n[tool.setuptools.dynam
     [
         ({"setup.py": SETUP_PY}, None, "1.0.dev1537204599"),
         ({"setup.py": "from setuptools import setup\nsetup()\n", "setup.cfg": SETUP_CFG}, "2", "2.post1537204599"),
-        ({"pyproject.toml": TABLE}, None, "2"),
         ({"pyproject.toml": TABLE}, "2.post1600000000", "2.post1600000001"),
     ],
-    ids=["setup.py", "setup.cfg", "dynamic", "dynamic again"],
+    ids=["setup.py", "setup.cfg", "dynamic"],
 )
 def test_setuptools(site: Site, pypi: FakePypi, files: Mapping[str, str], newest: str | None, expected: str) -> None:
     """Old and new ways to say what a project is."""

@@ -109,7 +109,8 @@ def _index(app: App) -> Iterator[_Index]:
     if urlsplit(named).scheme:
         names = [name for name in _PASSED_ON for name in (name, name.lower())]
         found = {name: os.environ[name] for name in names if name in os.environ}
-        yield _Index(named, found | {"UV_SYSTEM_CERTS": "true"})
+        # The whole build is tried again later.
+        yield _Index(named, found | {"UV_SYSTEM_CERTS": "true", "UV_HTTP_RETRIES": "1"})
         return
     hint = "set [git] python_index to a Python repository of this server, or to the URL of an index"
     if not named:
