@@ -6,7 +6,6 @@ So a run that is killed is begun again where it was, and nothing is published tw
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from entrepot.core.model import Source, SourceType
 from entrepot.core.room import needs_room
 from entrepot.db import builders as db_builders
 from entrepot.db import sources as db_sources
+from entrepot.git import operation as git_operation
 from entrepot.git.checkout import Checkout
 from entrepot.git.client import GitClient, Login, Refs
 from entrepot.operations import credentials, publishing, pythonbuilds, rbuilds
@@ -29,7 +29,9 @@ from entrepot.operations.buildlogs import BuildLog
 from entrepot.operations.builds import Ask, Build, Built, Named
 from entrepot.operations.publishing import Attempted, Trying
 from entrepot.operations.uploads import RULES, Checked, Upload, check, store
+from entrepot.sandbox import places
 from entrepot.sandbox.box import Sandbox, open_sandbox, workplace
+from entrepot.sandbox.places import remove_tree
 from entrepot.sandbox.task import Check, Limits
 from entrepot.settings import Settings
 
@@ -95,6 +97,14 @@ class _Run:
     def check(self) -> None:
         """Tell how far the run is. Raises Cancelled when it shall end."""
         self.report(self.step, self.number, self.total)
+
+
+def sweep(data_dir: Path) -> None:
+    """Remove what builds of processes that were killed left behind; for a server's or worker's start."""
+    for left in (data_dir / "tmp").glob(f"{BUILDING}*"):
+        remove_tree(left)
+    git_operation.sweep(data_dir / "tmp")
+    places.sweep()
 
 
 def sandbox_of(settings: Settings) -> Sandbox:
@@ -275,7 +285,7 @@ def _folder(app: App) -> Iterator[Path]:
         folder.chmod(0o755)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def _checkout(this: _Run, refs: Refs, update: Update, folder: Path, log: Log) -> Checkout:

@@ -115,9 +115,10 @@ def _sweep_store(app: App, began: float) -> None:
 
 def _sweep_received(data_dir: Path) -> None:
     """Remove what a killed server was receiving or working out; nobody else has the data folder now."""
-    for prefix in (UPLOADS, SPOOL, RESOLVING, building.BUILDING):
+    for prefix in (UPLOADS, SPOOL, RESOLVING):
         for left in (data_dir / "tmp").glob(f"{prefix}*"):
             shutil.rmtree(left, ignore_errors=True)
+    building.sweep(data_dir)
 
 
 def _listen(settings: Settings) -> socket.socket:
