@@ -122,7 +122,7 @@ def edit(
 
 
 def delete(app: App, name: str, kind: Kind | None = None) -> Credential:
-    """Delete a credential; its row, once deleted, is in no state of the database that a reader sees.
+    """Delete a credential that no live builder uses; what it was.
 
     Raises:
         CredentialNotFound
