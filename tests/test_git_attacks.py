@@ -89,10 +89,12 @@ def processes_of(folder: Path) -> list[str]:
     for entry in Path("/proc").glob("[0-9]*"):
         if int(entry.name) == os.getpid():
             continue
+        line = variables = b""
         with contextlib.suppress(OSError):
             line = (entry / "cmdline").read_bytes()
-            if str(folder).encode() in line + (entry / "environ").read_bytes():
-                found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+            variables = (entry / "environ").read_bytes()  # not of programs with rights of their own
+        if str(folder).encode() in line + variables:
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 

@@ -122,11 +122,15 @@ def ssh(repo: Repo, tmp_path: Path) -> Iterator[Sshd]:
 def processes_with(text: str) -> list[str]:
     """Command lines of processes that have `text` in it, or in their environment."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        line = variables = b""
         with contextlib.suppress(OSError):
-            line, variables = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
-            if text.encode() in line + variables and int(folder.name) != os.getpid():
-                found.append(line.decode(errors="replace"))
+            line = (entry / "cmdline").read_bytes()
+            variables = (entry / "environ").read_bytes()  # not of programs with rights of their own
+        if text.encode() in line + variables:
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
     return found
 
 
