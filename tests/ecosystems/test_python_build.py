@@ -18,6 +18,7 @@ from entrepot.ecosystems.python.build import (
     Place,
     Project,
     commit_version,
+    environment_of,
     is_above,
     is_named_by,
     is_of,
@@ -63,6 +64,9 @@ def told(given: Files) -> tuple[str | None, str | None, Place]:
         (files("", "[metadata]\nversion = 1.0\n[egg_info]\ntag_build = .dev\n"), (None, None, Place.SETUP_CFG)),
         (files(None, "[metadata]\nversion = 1.0\n", "setup(version=V)"), (None, None, Place.APPENDED)),
         (files(None, None, "from setuptools import setup\nsetup(name='x')"), (None, None, Place.APPENDED)),
+        (files(None, None, "setup(use_scm_version=True)"), (None, None, Place.SCM)),
+        (files('[build-system]\nrequires=["Setuptools_SCM[toml]>=6"]\n', None, "setup()"), (None, None, Place.SCM)),
+        (files('[build-system]\nrequires=["setuptools-scm-x"]\n', None, "setup()"), (None, None, Place.APPENDED)),
         (files('[build-system]\nrequires=[]\nbuild-backend="own"\n'), (None, None, Place.NOWHERE)),
         (files('[project]\nname="-"\nversion="1"\n'), (None, "1", Place.PROJECT)),
         (files("project = 1\ntool = 2\n"), (None, None, Place.NOWHERE)),
@@ -263,6 +267,13 @@ def test_what_cant_be_set() -> None:
         changed(files(None, None, "setup(version=x)"), "1.0.post5", own="1.0.post2")
     with pytest.raises(Invalid, match=r"its version is 1.0 again, .* no way to make it 1.0.post5"):
         changed(files('[build-system]\nrequires=[]\nbuild-backend="own"\n'), "1.0.post5", own="1.0")
+
+
+def test_set_in_the_environment() -> None:
+    """Tools that work a version out of a repository can be told another one."""
+    assert changed(files(None, None, "setup(use_scm_version=True)"), "1.0.post5", own="1.0") == {}
+    assert environment_of("1.0.post5", Place.SCM) == {"SETUPTOOLS_SCM_PRETEND_VERSION": "1.0.post5"}
+    assert environment_of("1.0.post5", Place.PROJECT) == {}
 
 
 def test_a_project_is_a_value() -> None:

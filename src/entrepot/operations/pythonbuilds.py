@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -150,7 +150,7 @@ def _stamped(bench: _Bench, files: Files, project: Project, own: str) -> _Found:
     bench.log(f"the version of this commit is {version}")
     for name, content in projects.with_version(files, project.place, version, own=own).items():
         ask.checkout.replace(_at(ask, name), content)
-    found = _build(bench, environment={"POETRY_DYNAMIC_VERSIONING_BYPASS": version})
+    found = _build(bench, environment=projects.environment_of(version, project.place))
     if Version(found.version) != Version(version):
         raise BuildFailed(f"the version was set to {version}, but {found.version} was built")
     return found
@@ -190,7 +190,7 @@ def _build(
     *,
     newest: str | None = None,
     stop_at: Sequence[str] = (),
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> _Found:
     """Build the tree as it is; whatever more its backend needs is fetched first.
 
@@ -218,7 +218,7 @@ def _build(
     raise BuildFailed(f"its build backend asks for something else each time: {', '.join(bench.known)[:500]}")
 
 
-def _run(bench: _Bench, asked: dict[str, Any], environment: dict[str, str]) -> Path:
+def _run(bench: _Bench, asked: dict[str, Any], environment: Mapping[str, str]) -> Path:
     """Run the driver; the file of its result."""
     assert bench.needs is not None
     bench.runs += 1

@@ -33,6 +33,8 @@ _POETRY = "poetry.core."
 _LITERAL = re.compile(r"""\bversion\s*=\s*["']([^"'\\\n]{1,200})["']""")
 """In setup.py: a version as it may be given to `setup`."""
 _NO_TAG = {"tag_build": "", "tag_date": "0"}
+_USES_SCM = re.compile(r"\buse_scm_version\b")
+_SCM = re.compile(r"\s*setuptools[-_.]+scm(?![A-Za-z0-9._-])", re.IGNORECASE)
 _GIVES_VERSION = re.compile(r"\bversion\s*=")
 
 
@@ -43,6 +45,7 @@ class Place(Enum):
     POETRY = "[tool.poetry] of pyproject.toml"
     SETUP_CFG = "[metadata] of setup.cfg"
     APPENDED = "[egg_info] of setup.cfg, which appends to the version that setup.py gives"
+    SCM = "the environment, where setuptools-scm looks for it"
     NOWHERE = "nowhere"
 
 
@@ -143,7 +146,11 @@ def _version(
         written = metadata["version"].strip()
         is_computed = written.startswith(("attr:", "file:")) or _has_tag(_config(files.setup_cfg))
         return Place.SETUP_CFG, None if is_computed else written
-    return Place.APPENDED, None
+    return Place.SCM if _USES_SCM.search(text) or _needs_scm(told) else Place.APPENDED, None
+
+
+def _needs_scm(told: Mapping[str, Any]) -> bool:
+    return any(_SCM.match(line) for line in _requires(told))
 
 
 def _guess(setup_py: bytes | None) -> str | None:
@@ -269,14 +276,23 @@ def with_version(files: Files, place: Place, version: str, *, own: str) -> Mappi
             if suffix is None:
                 raise Invalid(
                     f"its version {own} can't be made into {version} by appending to it, all that setup.py lets do",
-                    hint=f"give the version in [project] of {PYPROJECT}",
+                    hint=f"give the version in [project] of {PYPROJECT}; if it comes of tags, set --clone-depth=0",
                 )
             return {SETUP_CFG: _in_setup_cfg(files.setup_cfg, {"egg_info": _NO_TAG | {"tag_build": suffix}})}
+        case Place.SCM:
+            return {}
         case Place.NOWHERE:
             raise Invalid(
                 f"its version is {own} again, and its build backend leaves no way to make it {version}",
                 hint=f"give the version in [project] of {PYPROJECT}",
             )
+
+
+def environment_of(version: str, place: Place) -> Mapping[str, str]:
+    """Variables that have to be set for a project to have a version, besides what its files say."""
+    if place is Place.SCM:
+        return {"SETUPTOOLS_SCM_PRETEND_VERSION": version}
+    return {"POETRY_DYNAMIC_VERSIONING_BYPASS": version} if place is Place.POETRY else {}
 
 
 def _in_pyproject(data: bytes, place: Place, version: str) -> bytes:
