@@ -33,7 +33,7 @@ __all__ = ["Sandbox", "detect", "open_sandbox", "sweep", "workplace"]
 
 _LOOK_SECONDS = 0.1
 _CHECK_SECONDS = 0.2
-_PIECE = 64 * 1024
+_PIECE = 32 * 1024
 _BURST_SECONDS = 0.5
 _SHARE = 0.1
 """Of a processor, so much goes into reading what a run writes and watching it; a run that writes more has to wait."""

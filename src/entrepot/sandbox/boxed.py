@@ -36,6 +36,8 @@ class Boxed:
         self._first: int | None = None
         self._first_pid = 0
         self._is_begun = False
+        self._is_grouped = processes.is_grouped()
+        self._yielding: set[int] = set()
         self._told = b""
         self._status_pipe, ours = os.pipe()
         options = inside.Options()
@@ -65,7 +67,9 @@ class Boxed:
             raise
 
     def usage(self) -> Usage:
+        """What it holds; on the way, sessions that are new are told to yield to everything else."""
         found = self._processes()
+        self._yield(found)
         return Usage(
             sum(process.threads for process in found), sum(process.memory for process in found), self._written()
         )
@@ -172,6 +176,15 @@ class Boxed:
                 return []
             return [process for process in processes.below((self._first_pid,)) if process.pid != self._first_pid]
         return [process for process in found if process is not None]
+
+    def _yield(self, found: list[processes.Process]) -> None:
+        if not self._is_grouped:
+            return
+        here = {process.session: process.pid for process in found}
+        self._yielding &= here.keys()
+        for session, pid in here.items():
+            if session not in self._yielding and processes.yield_session(pid, self._proc):
+                self._yielding.add(session)
 
     def _written(self) -> int:
         stats = [os.statvfs(folder) for folder in self._folders]

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 
 class Process(NamedTuple):
-    """A process: threads, and bytes that are its own or shared memory without a file."""
+    """A process: its session, its threads, and bytes that are its own or shared memory without a file."""
 
     pid: int
     parent: int
     user: int
+    session: int
     threads: int
     memory: int
 
@@ -34,10 +35,10 @@ def read(pid: int, proc: str = "/proc") -> Process | None:
         with open(f"{proc}/{pid}/status", "rb") as file:  # noqa: PTH123 very often
             found = dict(line.split(b":", 1) for line in file.read().splitlines() if b":" in line)
         kilobytes = sum(int(found.get(key, b"0").split()[0]) for key in (b"RssAnon", b"RssShmem", b"VmSwap"))
-        parent, user, threads = (int(found[key].split()[0]) for key in (b"PPid", b"Uid", b"Threads"))
+        parent, user, session, threads = (int(found[key].split()[0]) for key in (b"PPid", b"Uid", b"NSsid", b"Threads"))
     except (OSError, KeyError, ValueError, IndexError):
         return None
-    return Process(pid, parent, user, threads, kilobytes * 1024)
+    return Process(pid, parent, user, session, threads, kilobytes * 1024)
 
 
 def exact_memory(pids: Iterable[int], proc: str = "/proc") -> int | None:
@@ -95,3 +96,20 @@ def memory_left() -> tuple[int, int]:
     """Bytes of memory that this machine has still to give, and those that it has."""
     rows = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     return int(rows["MemAvailable"].split()[0]) * 1024, int(rows["MemTotal"].split()[0]) * 1024
+
+
+def is_grouped() -> bool:
+    """Whether the scheduler gives each session its share, whatever its processes' niceness ("autogroup")."""
+    try:
+        return Path("/proc/sys/kernel/sched_autogroup_enabled").read_bytes().strip() == b"1"
+    except OSError:
+        return False
+
+
+def yield_session(pid: int, proc: str = "/proc") -> bool:
+    """Let the session of a process have the least share; whether it does now. The system may want to be asked again."""
+    try:
+        Path(f"{proc}/{pid}/autogroup").write_bytes(b"19")
+    except OSError:
+        return False
+    return True

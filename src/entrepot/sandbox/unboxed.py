@@ -23,7 +23,7 @@ from entrepot.sandbox.task import Limits, Task
 
 _END_SECONDS = 30
 _GUARD = """exec 3<&0
-( exec >/dev/null; while read -r word <&3; do :; done; kill -KILL -- -$$ ) &
+( exec >/dev/null; while read -r word <&3; do :; done; kill -KILL -$$ ) &
 exec 3<&-
 """
 """Kills the group when the server is gone, as its end of the pipe then closes."""
