@@ -274,8 +274,19 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
     except ValidationError as error:
         raise _explain(error, file) from error
     base = file.parent if file else Path.cwd()
-    data_dir = (base / settings.server.data_dir.expanduser()).resolve()
-    return settings.model_copy(update={"server": settings.server.model_copy(update={"data_dir": data_dir})})
+    server = {
+        "data_dir": (base / settings.server.data_dir.expanduser()).resolve(),
+        "encryption_key": _beside(base, settings.server.encryption_key),
+    }
+    git = {"known_hosts": _beside(base, settings.git.known_hosts)}
+    return settings.model_copy(
+        update={"server": settings.server.model_copy(update=server), "git": settings.git.model_copy(update=git)}
+    )
+
+
+def _beside(base: Path, value: str) -> str:
+    """The path of a file that may be given from the configuration's folder; empty: none is."""
+    return str(base / Path(value).expanduser()) if value else ""
 
 
 def parse_listen(value: str) -> tuple[str, int]:

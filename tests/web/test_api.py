@@ -49,6 +49,16 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/proposals", {"list": "abc"}),
     ("POST", "/sources/internal/proposals/1/commit", {}),
     ("POST", "/jobs/1/cancel", {}),
+    ("POST", "/git-credentials", {}),
+    ("PUT", "/git-credentials/ssh/x", {}),
+    ("DELETE", "/git-credentials/ssh/x", None),
+    ("POST", "/encrypt", {"text": "x"}),
+    ("POST", "/rotate-key", {}),
+    ("POST", "/sources/internal/git-builders", {"url": "https://git.example.org/x.git"}),
+    ("PATCH", "/sources/internal/git-builders/x", {}),
+    ("DELETE", "/sources/internal/git-builders/x", None),
+    ("POST", "/sources/internal/git-builders/x/run", {}),
+    ("POST", "/sources/internal/git-builders/x/rerun", {}),
 ]
 
 
