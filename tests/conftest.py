@@ -19,6 +19,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from entrepot.app import App
+from entrepot.sandbox.box import detect
 from entrepot.settings import Settings
 from tests.support import postgres, s3
 from tests.support import r as real_r
@@ -184,6 +185,13 @@ def rscript() -> Path:
     if found := real_r.rscript():
         return found
     pytest.skip("no Rscript on PATH (make test installs R)")
+
+
+@pytest.fixture(scope="session")
+def sandboxed() -> None:
+    """Builds can be shut off from this machine; a test that asks for it is skipped where they can't."""
+    if reason := detect():
+        pytest.skip(f"{reason} (make test installs bubblewrap)")
 
 
 # --- a whole Entrepot ----------------------------------------------------------------------------------------------

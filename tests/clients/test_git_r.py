@@ -12,31 +12,21 @@ from typing import Any
 
 import pytest
 
-from entrepot.sandbox.box import detect
 from entrepot.settings import Settings
 from tests.support import git
 from tests.support.git import Repo
+from tests.support.gitsite import build, run, team
 from tests.support.r import run_r
-from tests.support.server import Clock, Live, eventually, installed, running
+from tests.support.server import Clock, Live
 
-pytestmark = [pytest.mark.r, pytest.mark.usefixtures("rscript")]
+pytestmark = [pytest.mark.r, pytest.mark.usefixtures("rscript", "sandboxed")]
 PASSPHRASE, PASSWORD = "open sesame", "s3cret/word"
-
-
-@pytest.fixture(autouse=True)
-def _sandboxed() -> None:
-    if reason := detect():
-        pytest.skip(reason)
 
 
 @pytest.fixture
 def live(settings: Settings, clock: Clock) -> Iterator[Live]:
     """An installation that takes file:// URLs too, with a git source in a repository."""
-    settings = settings.model_copy(update={"git": settings.git.model_copy(update={"allow_file": True})})
-    with installed(settings, clock) as app, running(app) as site:
-        assert site.api("POST", "/sources", {"name": "git", "type": "git"})[0] == 201
-        assert site.api("POST", "/repos", {"name": "team", "type": "r"})[0] == 201
-        assert site.api("POST", "/repos/team/sources", {"source": "git"})[0] == 200
+    with team(settings, clock, source="git", repo="r") as site:
         yield site
 
 
@@ -87,28 +77,6 @@ TRANSPORTS: dict[str, Callable[[Live, Repo, ExitStack, Path], Endpoint]] = {
     "http": over_http,
     "ssh": over_ssh,
 }
-
-
-def finished(live: Live, job: dict[str, Any]) -> dict[str, Any]:
-    """The result of a job that was done."""
-    over = eventually(
-        lambda: live.api("GET", f"/jobs/{job['id']}")[1],
-        lambda found: found["state"] in ("done", "failed", "cancelled"),
-        seconds=60,
-    )
-    assert over["state"] == "done", over["error"]
-    return over["result"]
-
-
-def build(live: Live, **settings: Any) -> list[dict[str, Any]]:
-    """The builds of the first run of a new builder."""
-    status, told = live.api("POST", "/sources/git/git-builders", settings)
-    assert status == 201, told
-    return finished(live, told["job"])["builds"]
-
-
-def run(live: Live) -> list[dict[str, Any]]:
-    return finished(live, live.api("POST", "/sources/git/git-builders/demo/run", {})[1])["builds"]
 
 
 def said(live: Live, snapshot: str | int, lib: Path) -> tuple[str, str]:

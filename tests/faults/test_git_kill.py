@@ -16,7 +16,6 @@ from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
 from entrepot.operations.building import BUILDING
 from entrepot.operations.setup import ensure_defaults
-from entrepot.sandbox.box import detect
 from entrepot.settings import Settings
 from tests.support.archives import make_description
 from tests.support.checks import check_store
@@ -25,16 +24,10 @@ from tests.support.process import Served, forget_heartbeats
 from tests.support.server import eventually
 from tests.support.victim import Victims
 
-pytestmark = pytest.mark.usefixtures("rscript")
+pytestmark = pytest.mark.usefixtures("rscript", "sandboxed")
 KILLS = 6
 """About so often is a run cut off, at steps spread over it."""
 SLOW = 'i=; while [ "$i" != ........ ]; do i=".$i"; echo "cleaning up $i"; sleep 0.5; done\n'
-
-
-@pytest.fixture(autouse=True)
-def _sandboxed() -> None:
-    if reason := detect():
-        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")

@@ -46,7 +46,7 @@ from tests.support.fake_pypi import FakePypi
 STAMP = 1537204599
 LIMITS = Limits(seconds=120, memory=1024**3, disk=256 * 1024**2, processes=128)
 ROOT = Path(__file__).parents[2]
-BACKEND = (Path(__file__).parent / "python_backend.py").read_text()
+BACKEND = (ROOT / "tests/support/python_backend.py").read_text()
 IN_TREE = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 DEMO = {"demo/__init__.py": "x = 1\n"}
 
