@@ -11,10 +11,11 @@ from functools import cache
 from pathlib import Path
 
 from entrepot.core.errors import SandboxUnavailable
-from entrepot.sandbox.places import NOBODY
 from entrepot.sandbox.running import variables
 from entrepot.sandbox.task import Limits, Task
 
+USER = 1000
+"""The build's user and group as it sees them: R's tar writes no larger ids than 32767."""
 GIVEN = "/given"
 """Where the folders of a task are found inside, each under the name of its variable."""
 _SYSTEM = tuple(Path(path) for path in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"))
@@ -31,8 +32,8 @@ _SITE_FILES = ("Renviron.site", "Rprofile.site")
 """Where administrators of R keep tokens; no build needs them."""
 _R_FOLDERS = ("etc", "lib/R/etc", "lib64/R/etc")
 _DATA = {
-    "/etc/passwd": f"build:x:{NOBODY}:{NOBODY}:build:/tmp/home:/bin/sh\nroot:x:0:0:root:/root:/bin/sh\n",
-    "/etc/group": f"build:x:{NOBODY}:\nroot:x:0:\n",
+    "/etc/passwd": f"build:x:{USER}:{USER}:build:/tmp/home:/bin/sh\nroot:x:0:0:root:/root:/bin/sh\n",
+    "/etc/group": f"build:x:{USER}:\nroot:x:0:\n",
     "/etc/hosts": "127.0.0.1 localhost build\n::1 localhost\n",
     "/etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
@@ -102,7 +103,7 @@ def describe(options: Options, task: Task, limits: Limits, *, bwrap: str) -> Non
     """
     known = _known_options(bwrap)
     options.add("--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv")
-    options.add("--uid", str(NOBODY), "--gid", str(NOBODY), "--hostname", "build")
+    options.add("--uid", str(USER), "--gid", str(USER), "--hostname", "build")
     if "--disable-userns" in known:
         options.add("--disable-userns")
     options.add("--ro-bind", "/usr", "/usr")
