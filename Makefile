@@ -19,7 +19,7 @@ test: ## run all tests on one machine's shape: SQLite and local files
 	@sh tools/system-packages
 	@.venv/bin/pytest $(ARGS)
 
-test-scaled: ## run the same tests on the scaled-out shape: PostgreSQL and S3
+test-scaled: ## run those with a database or a store on the scaled-out shape: PostgreSQL and S3
 	@sh tools/setup dev
 	@sh tools/system-packages
 	@.venv/bin/pytest --db=postgres --storage=s3 $(ARGS)

@@ -51,6 +51,16 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"shape: --db={config.getoption('--db')} --storage={config.getoption('--storage')}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Another shape is tried by the tests that have a database or a store; the others know of neither."""
+    if (config.getoption("--db"), config.getoption("--storage")) == ("sqlite", "local"):
+        return
+    shaped = {"database_url", "storage_url", "postgres_cluster", "s3_server"}
+    kept = [item for item in items if shaped & set(getattr(item, "fixturenames", ()))]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Clean the environment before any test module is imported; put it back at the end."""
     patch = pytest.MonkeyPatch()
