@@ -55,7 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Another shape is tried by the tests that have a database or a store; the others know of neither."""
     if (config.getoption("--db"), config.getoption("--storage")) == ("sqlite", "local"):
         return
-    shaped = {"database_url", "storage_url", "postgres_cluster", "s3_server"}
+    shaped = {"shape", "database_url", "storage_url", "postgres_cluster", "s3_server"}
     kept = [item for item in items if shaped & set(getattr(item, "fixturenames", ()))]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
@@ -147,6 +147,12 @@ def _stays_on_this_machine() -> Iterator[None]:
 
 
 # --- the shapes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def shape(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The chosen database and storage, for tests that make an installation of their own."""
+    return request.config.getoption("--db"), request.config.getoption("--storage")
 
 
 @pytest.fixture(scope="session")

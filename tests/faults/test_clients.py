@@ -72,12 +72,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    request: pytest.FixtureRequest, shape: tuple[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """One server for all tests here, in the chosen shape."""
     noise = random.Random(7)
     made = {name: make_source_package(name, "1.0", files={"x": noise.randbytes(size)}) for name, size in SIZES.items()}
     folder = tmp_path_factory.mktemp("clients")
-    with shaped(request.config, request.getfixturevalue, folder) as settings, FakeCran() as cran:
+    with shaped(shape, request.getfixturevalue, folder) as settings, FakeCran() as cran:
         for name, data in made.items():
             cran.add(name, "1.0", data)
         cran.publish()
@@ -89,13 +91,13 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 @contextmanager
-def shaped(config: pytest.Config, fixture: Callable[[str], Any], folder: Path) -> Iterator[Settings]:
+def shaped(shape: tuple[str, str], fixture: Callable[[str], Any], folder: Path) -> Iterator[Settings]:
     """Settings of a new installation that outlives a test."""
     values: dict[str, Any] = {"server": {"data_dir": folder / "data"}, "cran": {"sync_schedule": ""}}
     with ExitStack() as stack:
-        if config.getoption("--db") == "postgres":
+        if "postgres" in shape:
             values["database"] = {"url": stack.enter_context(fixture("postgres_cluster").database())}
-        if config.getoption("--storage") == "s3":
+        if "s3" in shape:
             values["storage"] = {"url": f"s3://{fixture('s3_server').bucket()}/x"}
         yield Settings.model_validate(values)
 
