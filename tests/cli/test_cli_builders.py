@@ -175,8 +175,8 @@ def test_what_can_not_be_made(team: Entrepot, repo: Repo) -> None:
         "create", "git-builder", "--source=src", f"--url={repo.file_url}", "--build-trigger=branches"
     )
     assert (code, said[0]) == (2, "Error: '--build-trigger' is either commits or tags, not 'branches'")
-    code, said = team.failed("create", "git-builder", "--source=src", f"--url={repo.file_url}", "--credential=none")
-    assert code == 4
+    elsewhere = ["create", "git-builder", "--source=src", "--url=https://git.example.org/a.git"]
+    assert team.failed(*elsewhere, "--credential=none")[0] == 4
     made(team, repo, "--name=demo")
     code, said = team.failed("create", "git-builder", "--source=src", f"--url={repo.file_url}", "--name=demo")
     assert code == 5

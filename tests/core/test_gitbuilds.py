@@ -12,7 +12,6 @@ from entrepot.core.gitbuilds import (
     News,
     Update,
     UpdateState,
-    is_tag_of,
     news_of_branch,
     news_of_tags,
     wait_after,
@@ -96,14 +95,6 @@ def test_of_two_tags_the_one_that_was_found_later_is_newer() -> None:
 
 def test_of_two_tags_found_together_the_one_made_later_is_newer() -> None:
     assert update(1, "a", made=900).is_newer_than(update(2, "b", made=100))
-
-
-def test_a_tag_names_a_version_letter_by_letter() -> None:
-    assert is_tag_of("5.4.2", "5.4.2")
-    assert is_tag_of("v5.4.2", "5.4.2")
-    assert not is_tag_of("V5.4.2", "5.4.2")
-    assert not is_tag_of("5.4.2", "5.4-2")
-    assert not is_tag_of("release-5.4.2", "5.4.2")
 
 
 def test_what_waits_is_due_at_its_time() -> None:

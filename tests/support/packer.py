@@ -9,7 +9,6 @@ import pytest
 
 from entrepot.app import App
 from entrepot.core.errors import BuildFailed, EntrepotError
-from entrepot.core.gitbuilds import is_tag_of
 from entrepot.core.jobs import Log
 from entrepot.core.model import PackageName, SourceType
 from entrepot.ecosystems.r import build as r_build
@@ -43,8 +42,8 @@ class Packer:
             raise BuildFailed(f"the package is {package!r}, not {ask.name!r}")
         if ask.tag is None:
             version = r_build.commit_version(version, ask.stamp, ask.newest)
-        elif not is_tag_of(ask.tag, version):
-            raise BuildFailed(f"tag {ask.tag} is not the version {version}")
+        else:
+            r_build.check_tag(ask.tag, version)
         path = folder / f"{package}_{version}.tar.gz"
         path.write_bytes(make_source_package(package, version))
         self.built.append((package, version))

@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, cast
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.builders import BuilderCalls
+from entrepot.client.calls import part
 from entrepot.client.credentials import CredentialCalls
 from entrepot.client.multipart import Multipart
 from entrepot.client.shapes import (
@@ -29,7 +30,7 @@ from entrepot.client.shapes import (
     Repository,
     Source,
 )
-from entrepot.core.errors import Invalid, InvalidName, ServerUnreachable
+from entrepot.core.errors import Invalid, ServerUnreachable
 
 log = logging.getLogger(__name__)
 
@@ -92,55 +93,55 @@ class Client(BuilderCalls, CredentialCalls):
         return cast(Repository, self._call("POST", "/repos", body=body))
 
     def repository(self, repo: str) -> Repository:
-        return cast(Repository, self._call("GET", f"/repos/{_part(repo)}"))
+        return cast(Repository, self._call("GET", f"/repos/{part(repo)}"))
 
     def edit_repository(self, repo: str, *, name: str | None = None, description: str | None = None) -> Repository:
         """Change what is not None."""
         body = _given(name=name, description=description)
-        return cast(Repository, self._call("PATCH", f"/repos/{_part(repo)}", body=body))
+        return cast(Repository, self._call("PATCH", f"/repos/{part(repo)}", body=body))
 
     def delete_repository(self, repo: str) -> None:
-        self._call("DELETE", f"/repos/{_part(repo)}")
+        self._call("DELETE", f"/repos/{part(repo)}")
 
     def repository_sources(self, repo: str) -> list[Source]:
-        return cast(list[Source], self._all(f"/repos/{_part(repo)}/sources"))
+        return cast(list[Source], self._all(f"/repos/{part(repo)}/sources"))
 
     def subscribe(self, repo: str, source: str, *, succeed_on_existing: bool = False) -> Repository:
         body = {"source": source, "succeed_on_existing": succeed_on_existing}
-        return cast(Repository, self._call("POST", f"/repos/{_part(repo)}/sources", body=body))
+        return cast(Repository, self._call("POST", f"/repos/{part(repo)}/sources", body=body))
 
     def reorder(self, repo: str, sources: Sequence[str]) -> Repository:
-        return cast(Repository, self._call("PUT", f"/repos/{_part(repo)}/sources", body={"sources": list(sources)}))
+        return cast(Repository, self._call("PUT", f"/repos/{part(repo)}/sources", body={"sources": list(sources)}))
 
     def unsubscribe(self, repo: str, source: str) -> Repository:
-        return cast(Repository, self._call("DELETE", f"/repos/{_part(repo)}/sources/{_part(source)}"))
+        return cast(Repository, self._call("DELETE", f"/repos/{part(repo)}/sources/{part(source)}"))
 
     def repository_packages(self, repo: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
         """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
-        return self._page(f"/repos/{_part(repo)}/packages", limit=limit, page=page, **filters)
+        return self._page(f"/repos/{part(repo)}/packages", limit=limit, page=page, **filters)
 
     def repository_package(self, repo: str, name: str, *, version: str | None = None) -> dict[str, Any]:
-        path = f"/repos/{_part(repo)}/packages/{_part(name)}"
+        path = f"/repos/{part(repo)}/packages/{part(name)}"
         return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
 
     def repository_transactions(self, repo: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/repos/{_part(repo)}/transactions", limit=limit, page=page)
+        return self._page(f"/repos/{part(repo)}/transactions", limit=limit, page=page)
 
     def transaction_dates(self, repo: str) -> list[dict[str, Any]]:
-        return self._all(f"/repos/{_part(repo)}/transaction-dates")
+        return self._all(f"/repos/{part(repo)}/transaction-dates")
 
     def first_transaction(self, repo: str) -> Any:
-        return self._call("GET", f"/repos/{_part(repo)}/first-transaction")
+        return self._call("GET", f"/repos/{part(repo)}/first-transaction")
 
     def repository_difference(self, repo: str, *, start: str, end: str = "latest") -> Difference:
         """What differs between two snapshots."""
         query = {"from": start, "to": end}
-        return cast(Difference, self._call("GET", f"/repos/{_part(repo)}/diff", query=query))
+        return cast(Difference, self._call("GET", f"/repos/{part(repo)}/diff", query=query))
 
     def check_list(self, repo: str, text: str, *, constraints: str | None = None, snapshot: str = "latest") -> Checking:
         """Which entries of a list of wanted packages, the text of a file, the repository can serve."""
         body = {"list": text, "constraints": constraints, "snapshot": snapshot}
-        return cast(Checking, self._call("POST", f"/repos/{_part(repo)}/check", body=body, timeout=_LONG_TIMEOUT))
+        return cast(Checking, self._call("POST", f"/repos/{part(repo)}/check", body=body, timeout=_LONG_TIMEOUT))
 
     # Sources
 
@@ -165,25 +166,25 @@ class Client(BuilderCalls, CredentialCalls):
         return cast(Source, self._call("POST", "/sources", body=body, timeout=_LONG_TIMEOUT))
 
     def source(self, source: str) -> Source:
-        return cast(Source, self._call("GET", f"/sources/{_part(source)}"))
+        return cast(Source, self._call("GET", f"/sources/{part(source)}"))
 
     def edit_source(self, source: str, *, name: str) -> Source:
-        return cast(Source, self._call("PATCH", f"/sources/{_part(source)}", body={"name": name}))
+        return cast(Source, self._call("PATCH", f"/sources/{part(source)}", body={"name": name}))
 
     def delete_source(self, source: str) -> None:
-        self._call("DELETE", f"/sources/{_part(source)}")
+        self._call("DELETE", f"/sources/{part(source)}")
 
     def source_packages(self, source: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
         """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
-        return self._page(f"/sources/{_part(source)}/packages", limit=limit, page=page, **filters)
+        return self._page(f"/sources/{part(source)}/packages", limit=limit, page=page, **filters)
 
     def source_difference(self, source: str, *, start: str, end: str = "latest") -> Difference:
         """What differs between two snapshots."""
         query = {"from": start, "to": end}
-        return cast(Difference, self._call("GET", f"/sources/{_part(source)}/diff", query=query))
+        return cast(Difference, self._call("GET", f"/sources/{part(source)}/diff", query=query))
 
     def source_package(self, source: str, name: str, *, version: str | None = None) -> dict[str, Any]:
-        path = f"/sources/{_part(source)}/packages/{_part(name)}"
+        path = f"/sources/{part(source)}/packages/{part(name)}"
         return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
 
     def add_packages(
@@ -205,7 +206,7 @@ class Client(BuilderCalls, CredentialCalls):
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.length)}
         answer = self._send(
             "POST",
-            f"/sources/{_part(source)}/packages",
+            f"/sources/{part(source)}/packages",
             body=body.stream(on_progress),
             headers=headers,
             timeout=max(self._timeout, _UPLOAD_TIMEOUT),
@@ -217,7 +218,7 @@ class Client(BuilderCalls, CredentialCalls):
 
         With `commit=True` it is applied as well.
         """
-        path = f"/sources/{_part(source)}/proposals"
+        path = f"/sources/{part(source)}/proposals"
         return cast(
             Proposal,
             self._call(
@@ -229,54 +230,54 @@ class Client(BuilderCalls, CredentialCalls):
         )
 
     def list_proposals(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/sources/{_part(source)}/proposals", limit=limit, page=page)
+        return self._page(f"/sources/{part(source)}/proposals", limit=limit, page=page)
 
     def proposal(self, source: str, id: int) -> Proposal:
-        return cast(Proposal, self._call("GET", f"/sources/{_part(source)}/proposals/{int(id)}"))
+        return cast(Proposal, self._call("GET", f"/sources/{part(source)}/proposals/{int(id)}"))
 
     def commit_proposal(
         self, source: str, id: int, *, snapshot: str | None = None, comment: str | None = None
     ) -> Proposal:
-        path = f"/sources/{_part(source)}/proposals/{int(id)}/commit"
+        path = f"/sources/{part(source)}/proposals/{int(id)}/commit"
         body = _given(snapshot=snapshot, comment=comment)
         return cast(Proposal, self._call("POST", path, body=body, timeout=_LONG_TIMEOUT))
 
     def archive_package(self, source: str, name: str, *, comment: str | None = None) -> Outcome:
-        path = f"/sources/{_part(source)}/packages/{_part(name)}/archive"
+        path = f"/sources/{part(source)}/packages/{part(name)}/archive"
         return cast(Outcome, self._call("POST", path, body=_given(comment=comment)))
 
     def remove_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
-        path = f"/sources/{_part(source)}/packages/{_part(name)}/remove"
+        path = f"/sources/{part(source)}/packages/{part(name)}/remove"
         return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
 
     def yank_package(
         self, source: str, name: str, *, scope: str, reason: str | None = None, comment: str | None = None
     ) -> Outcome:
         """`scope` is a version or the name of a file."""
-        path = f"/sources/{_part(source)}/packages/{_part(name)}/yank"
+        path = f"/sources/{part(source)}/packages/{part(name)}/yank"
         return cast(Outcome, self._call("POST", path, body=_given(scope=scope, reason=reason, comment=comment)))
 
     def unyank_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
-        path = f"/sources/{_part(source)}/packages/{_part(name)}/unyank"
+        path = f"/sources/{part(source)}/packages/{part(name)}/unyank"
         return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
 
     def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/sources/{_part(source)}/transactions", limit=limit, page=page)
+        return self._page(f"/sources/{part(source)}/transactions", limit=limit, page=page)
 
     def sync(self, source: str, *, force: bool = False, history: str | None = None) -> Job:
         """Bring a mirror up to date; `history` (full or none) is for its first sync alone."""
         body = {"force": force, **_given(history=history)}
-        return cast(Job, self._call("POST", f"/sources/{_part(source)}/sync", body=body))
+        return cast(Job, self._call("POST", f"/sources/{part(source)}/sync", body=body))
 
     def describe(self, source: str, *, start: str | None = None, end: str | None = None) -> Job:
         """Read the dependencies of archived versions that were current from one day to the other (YYYY-MM-DD)."""
         days = _given(**{"from": start, "to": end})
-        return cast(Job, self._call("POST", f"/sources/{_part(source)}/describe", body=days))
+        return cast(Job, self._call("POST", f"/sources/{part(source)}/describe", body=days))
 
     def completeness(self, source: str, *, start: str | None = None, end: str | None = None) -> Completeness:
         """How many of these versions there are, and how many lack their dependencies."""
         days = {"from": start, "to": end}
-        return cast(Completeness, self._call("GET", f"/sources/{_part(source)}/describe", query=days))
+        return cast(Completeness, self._call("GET", f"/sources/{part(source)}/describe", query=days))
 
     # Transactions and jobs
 
@@ -436,13 +437,6 @@ class Client(BuilderCalls, CredentialCalls):
 def _given(**fields: str | None) -> dict[str, str]:
     """The fields that are not None."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _part(name: str) -> str:
-    """A name as one segment of a path."""
-    if name in ("", ".", ".."):
-        raise InvalidName(f"'{name}' is not a name", hint="give the name of something that exists", name=name)
-    return quote(name, safe="")
 
 
 def _checked_address(address: str) -> str:

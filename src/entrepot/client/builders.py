@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
-from urllib.parse import quote
+from typing import Literal, TypedDict, cast
 
+from entrepot.client.calls import Calls, part
 from entrepot.client.shapes import Job, Page
-from entrepot.core.errors import InvalidName
 
 
 class Builder(TypedDict):
@@ -47,22 +46,8 @@ class Started(TypedDict):
     job: Job
 
 
-class BuilderCalls:
+class BuilderCalls(Calls):
     """A part of `Client`."""
-
-    if TYPE_CHECKING:
-
-        def _call(
-            self,
-            method: str,
-            path: str,
-            *,
-            query: Mapping[str, str | None] | None = None,
-            body: object = None,
-            timeout: float | None = None,
-        ) -> Any: ...
-
-        def _page(self, path: str, *, limit: int, page: int, **query: str | None) -> Page: ...
 
     def create_builder(self, source: str, *, url: str, **settings: object) -> Started:
         """Watch a Git endpoint; `settings` as in `docs/api.md`, what is None left out."""
@@ -90,7 +75,7 @@ class BuilderCalls:
         self, source: str, name: str | None = None, *, newest: bool = False, limit: int = 100, page: int = 1
     ) -> Page:
         """Builds of a source's packages, newest first; `newest`: of each the last alone."""
-        path = f"/sources/{_part(source)}/git-builds"
+        path = f"/sources/{part(source)}/git-builds"
         return self._page(path, limit=limit, page=page, name=name, newest="true" if newest else None)
 
     def build_log(self, transaction: int) -> str:
@@ -103,11 +88,5 @@ def _said(settings: Mapping[str, object]) -> dict[str, object]:
 
 
 def _path(source: str, name: str | None = None) -> str:
-    path = f"/sources/{_part(source)}/git-builders"
-    return path if name is None else f"{path}/{_part(name)}"
-
-
-def _part(name: str) -> str:
-    if name in ("", ".", ".."):
-        raise InvalidName(f"'{name}' is not a name", hint="give the name of something that exists", name=name)
-    return quote(name, safe="")
+    path = f"/sources/{part(source)}/git-builders"
+    return path if name is None else f"{path}/{part(name)}"

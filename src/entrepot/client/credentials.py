@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, cast
+from typing import Literal, TypedDict, cast
 from urllib.parse import quote
 
+from entrepot.client.calls import Calls
 from entrepot.core.errors import Conflict, CredentialNotFound
 from entrepot.core.model import check_name
 
@@ -28,22 +29,8 @@ class Credential(TypedDict):
     builders: list[CredentialUse]
 
 
-class CredentialCalls:
-    """A part of `Client`, which has `_call` and `_all`."""
-
-    if TYPE_CHECKING:
-
-        def _call(
-            self,
-            method: str,
-            path: str,
-            *,
-            query: Mapping[str, str | None] | None = None,
-            body: object = None,
-            timeout: float | None = None,
-        ) -> Any: ...
-
-        def _all(self, path: str, **query: str | None) -> list[Any]: ...
+class CredentialCalls(Calls):
+    """A part of `Client`."""
 
     def list_credentials(self) -> list[Credential]:
         """All credentials, by name; what is secret of them is never answered."""

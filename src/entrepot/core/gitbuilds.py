@@ -182,11 +182,6 @@ def _place(tag: str) -> tuple[bool, list[int], str]:
     return not _VERSION.match(tag), numbers, tag
 
 
-def is_tag_of(tag: str, version: str) -> bool:
-    """Whether a tag names a version: `x` or `vx`, letter by letter."""
-    return tag in (version, f"v{version}")
-
-
 def wait_after(attempts: int) -> timedelta:
     """How long to wait after so many attempts that failed."""
     return RETRY_AFTER[min(attempts, len(RETRY_AFTER)) - 1]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Final, Self
 
 from entrepot.core.errors import BuildFailed, EndpointUnavailable, Unavailable
+from entrepot.sandbox.places import remove_if_left
 from entrepot.sandbox.task import Check
 
 PREFIX: Final = "entrepot-git-"
@@ -200,25 +201,8 @@ def sweep(scratch: Path) -> int:
     removed = 0
     for parent in {scratch, Path(tempfile.gettempdir())}:
         for folder in parent.glob(f"{PREFIX}*"):
-            removed += _removed_if_left(folder)
+            removed += remove_if_left(folder)
     return removed
-
-
-def _removed_if_left(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        if os.fstat(descriptor).st_uid != os.geteuid():
-            return False
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(folder, ignore_errors=True)
-        return True
-    except OSError:  # its process lives
-        return False
-    finally:
-        os.close(descriptor)
 
 
 def _made(scratch: Path) -> tuple[Path, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +26,7 @@ from entrepot.db import repositories as db_repositories
 from entrepot.ecosystems.python import resolution
 from entrepot.operations.pythonprogram import PythonProgram
 from entrepot.operations.repositoryindex import RepositoryIndex
-from entrepot.operations.resolver import program
+from entrepot.operations.resolver import program, run_uv
 from entrepot.sandbox.task import Check
 
 LONGEST = 600.0
@@ -88,8 +87,10 @@ def fetch_needs(
     with _index(app) as index:
         environment = {**_environment(folder), **index.environment}
         # Not among the arguments, which everybody on this machine may read.
-        status = _run(command, folder, environment | {"UV_DEFAULT_INDEX": index.address}, check)
-        said = _text(folder / "said.txt")
+        environment |= {"UV_DEFAULT_INDEX": index.address}
+        told = folder / "said.txt"
+        status = run_uv(command, folder, environment, told, lambda process: _wait(process, folder, check))
+        said = _text(told)
         if status:
             raise _failure(status, said, index)
     for line in said.splitlines():
@@ -136,31 +137,6 @@ def _environment(folder: Path) -> dict[str, str]:
         "UV_CACHE_DIR": str(folder / "cache"),
         "UV_HTTP_TIMEOUT": str(int(LONGEST) + 1),
     }
-
-
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str], check: Check) -> int:
-    """Run uv to its end; its status. What it started ends with it."""
-    with (folder / "said.txt").open("wb") as said:
-        try:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                start_new_session=True,
-                umask=0o022,
-            )
-        except OSError as error:
-            raise Unavailable(f"the program {command[0]} can't be started: {error.strerror}") from error
-    try:
-        return _wait(process, folder, check)
-    finally:
-        if process.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, check: Check) -> int:

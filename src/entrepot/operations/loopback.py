@@ -1,22 +1,47 @@
-"""A small HTTP server on loopback for a program that we run: it answers GET as long as that program lives."""
+"""A small HTTP server on loopback for a program that we run, which lives as long as that; and an index on it."""
 
 from __future__ import annotations
 
+import hmac
+import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Any, Self
+from urllib.parse import unquote
 
+from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
+
+AT_ONCE = 8
+"""Answers of an index that are made at once: other clients want pages and downloads too (`Flights`)."""
 PATIENCE = 10.0
 """Seconds at the end for answers that are still being made."""
 _LOOK_EVERY = 0.05
 """Seconds between two looks whether it shall end."""
-Respond = Callable[[str], tuple[int, str, bytes]]
-"""Path as it was asked for -> (status, media type, body). Called in a thread of each connection; raises nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent: `body` piece by piece, `size` bytes together."""
+
+    status: int
+    media_type: str
+    size: int
+    body: Iterable[bytes]
+
+    @classmethod
+    def of(cls, status: int, media_type: str, body: bytes) -> Self:
+        return cls(status, media_type, len(body), [body])
+
+
+Respond = Callable[[str], Reply]
+"""What is at a path, as it was asked for. Called in a thread of each connection; raises nothing."""
 
 
 class LoopbackServer(ThreadingHTTPServer):
@@ -76,12 +101,78 @@ class _Handler(BaseHTTPRequestHandler):
     server: LoopbackServer
 
     def do_GET(self) -> None:
-        status, media_type, body = self.server.respond(self.path)
-        self.send_response(status)
-        self.send_header("Content-Type", media_type)
-        self.send_header("Content-Length", str(len(body)))
+        for piece in self._begin().body:
+            self.wfile.write(piece)
+
+    def do_HEAD(self) -> None:
+        """Who asks so wants to know whether parts can be had: they can't."""
+        self._begin()
+
+    def _begin(self) -> Reply:
+        reply = self.server.respond(self.path)
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.media_type)
+        self.send_header("Content-Length", str(reply.size))
         self.end_headers()
-        self.wfile.write(body)
+        return reply
 
     def log_message(self, format: str, *args: Any) -> None:
         """What our own programs ask is no news."""
+
+
+class HiddenIndex(ABC):
+    """A Simple API on a loopback port as long as the context lasts, at an address nobody can guess.
+
+    What goes wrong in it is kept by the path that was asked for.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_urlsafe(16)
+        self._failures: dict[str, Exception] = {}
+        self._turns = threading.BoundedSemaphore(AT_ONCE)
+        self._is_over = False
+        self._server = LoopbackServer(self.respond)
+
+    @abstractmethod
+    def _reply(self, parts: list[str]) -> Reply:
+        """What is at the parts of a path below `base`. Raises FileNotListed: nothing."""
+
+    @property
+    def server(self) -> str:
+        """The address, which gives nothing to those who don't know where the index is."""
+        return self._server.address
+
+    @property
+    def base(self) -> str:
+        """Where the index is."""
+        return f"{self.server}/{self._secret}"
+
+    @property
+    def address(self) -> str:
+        """Of the Simple API."""
+        return f"{self.base}/simple/"
+
+    def __enter__(self) -> Self:
+        self._server.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over = True
+        self._server.__exit__()
+
+    def respond(self, path: str) -> Reply:
+        """What is at a path. Blocks as long as upstream does."""
+        try:
+            with self._turns:
+                if self._is_over:
+                    raise UpstreamUnavailable("nobody waits for it any more")
+                first, secret, *parts = [*map(unquote, path.split("/")), ""]
+                if first or not hmac.compare_digest(secret.encode(), self._secret.encode()):
+                    raise FileNotListed("there is nothing here")
+                return self._reply(parts[:-1])
+        except FileNotListed as error:
+            return Reply.of(404, "text/plain", error.message.encode())
+        except Exception as error:
+            self._failures.setdefault(path, error)
+            status = 503 if isinstance(error, EntrepotError) else 500
+            return Reply.of(status, "text/plain", str(error).encode())

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,9 @@ def run(
         command += ["--constraints", _CONSTRAINTS]
     command += ["--python", sys.executable, "--python-version", python]
     # Not among the arguments, which everybody on this machine may read.
-    status = _run(command, folder, _environment(folder, proxy) | {"UV_DEFAULT_INDEX": index})
+    environment = _environment(folder, proxy) | {"UV_DEFAULT_INDEX": index}
+    written = folder / _SAID, folder / _PINS
+    status = run_uv(command, folder, environment, folder / _SAID, lambda process: _wait(process, written))
     return Ran(status, _text(folder / _PINS, LARGEST), _text(folder / _SAID, LONGEST_TOLD))
 
 
@@ -105,9 +107,23 @@ def _environment(folder: Path, proxy: str) -> dict[str, str]:
     }
 
 
-def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> int:
-    """Run uv to its end; its status. What it started ends with it."""
-    with (folder / _SAID).open("wb") as said:
+def run_uv(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    said: Path,
+    wait: Callable[[subprocess.Popen[bytes]], int],
+) -> int:
+    """Run uv in a folder to its end; its status. What it started ends with it.
+
+    Args:
+        said: the file of what it says.
+        wait: waits for its end, as long as it may take.
+
+    Raises:
+        Unavailable: it can't be started; and whatever `wait` raises.
+    """
+    with said.open("wb") as file:
         try:
             process = subprocess.Popen(
                 command,
@@ -115,13 +131,14 @@ def _run(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=said,
+                stderr=file,
                 start_new_session=True,
+                umask=0o022,
             )
         except OSError as error:
-            raise Unavailable(f"the resolver {command[0]} can't be started: {error.strerror}") from error
+            raise Unavailable(f"the program {command[0]} can't be started: {error.strerror}") from error
     try:
-        return _wait(process, (folder / _SAID, folder / _PINS))
+        return wait(process)
     finally:
         if process.poll() is None:
             with suppress(ProcessLookupError):

@@ -7,30 +7,25 @@ that does not say what it needs counts as one that needs nothing; whoever takes 
 
 from __future__ import annotations
 
-import hmac
 import re
-import secrets
-import threading
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple, Self
-from urllib.parse import quote, unquote
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from pydantic_core import from_json, to_json
 
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, SendFile
-from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
+from entrepot.core.errors import FileNotListed
 from entrepot.core.model import Listed, PackageName, Source
 from entrepot.core.snapshots import Cut
 from entrepot.ecosystems.python import pypi, simple
 from entrepot.ecosystems.python.names import is_canonical, normalize, parse_file_name
-from entrepot.operations.loopback import LoopbackServer
+from entrepot.operations.loopback import HiddenIndex, Reply
 from entrepot.operations.needs import metadata_of_wheel, needs_of_sdist
 from entrepot.operations.serving import patiently
 from entrepot.operations.view import DatabaseView
 
-AT_ONCE = 8
-"""Answers that are made at once: other clients want pages and downloads too (`Flights`)."""
 _SDISTS = (".tar.gz", ".zip")
 _STAND_IN = "py3-none-any.whl"
 _NARROWS = re.compile(r"[<!~]|==")
@@ -47,8 +42,8 @@ class StandIn(NamedTuple):
     wheel: str | None
 
 
-class ResolverIndex:
-    """The index of one resolution, on a loopback port as long as the context lasts, at an address nobody can guess.
+class ResolverIndex(HiddenIndex):
+    """The index of one resolution.
 
     Of what was asked for until now: `missing` are the projects that the snapshot lacks, `unknown` says of versions
     (project, version) why nobody knows what they need, `pythons` has the Requires-Python of all files of a version
@@ -56,40 +51,13 @@ class ResolverIndex:
     """
 
     def __init__(self, app: App, source: Source, cut: Cut, *, only_binary: bool) -> None:
+        super().__init__()
         self._app, self._source, self._cut = app, source, cut
         self._only_binary = only_binary
-        self._secret = secrets.token_urlsafe(16)
         self._stand_ins: dict[tuple[PackageName, str], StandIn] = {}
-        self._failures: dict[str, Exception] = {}
-        self._turns = threading.BoundedSemaphore(AT_ONCE)
-        self._is_over = False
         self.missing: dict[PackageName, FileNotListed] = {}
         self.unknown: dict[tuple[PackageName, str], str] = {}
         self.pythons: dict[tuple[PackageName, str], frozenset[str]] = {}
-        self._server = LoopbackServer(self.respond)
-
-    @property
-    def server(self) -> str:
-        """The address, which gives nothing to those who don't know where the index is."""
-        return self._server.address
-
-    @property
-    def base(self) -> str:
-        """Where the index is."""
-        return f"{self.server}/{self._secret}"
-
-    @property
-    def address(self) -> str:
-        """Of the Simple API."""
-        return f"{self.base}/simple/"
-
-    def __enter__(self) -> Self:
-        self._server.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over = True
-        self._server.__exit__()
 
     def failure(self, said: str, *, any_will_do: bool) -> Exception | None:
         """What stopped a resolver that ends with `said`: the error of a URL in it, else the first error if that
@@ -98,29 +66,12 @@ class ResolverIndex:
         named = (error for path, error in failures if path in said)
         return next(named, failures[0][1] if failures and any_will_do else None)
 
-    def respond(self, path: str) -> tuple[int, str, bytes]:
-        """(status, media type, body) of a path. Blocks as long as upstream does."""
-        try:
-            with self._turns:
-                if self._is_over:
-                    raise UpstreamUnavailable("nobody waits for it any more")
-                media_type, body = self._answer(path)
-        except FileNotListed as error:
-            return 404, "text/plain", error.message.encode()
-        except Exception as error:
-            self._failures.setdefault(path, error)
-            status = 503 if isinstance(error, EntrepotError) else 500
-            return status, "text/plain", str(error).encode()
-        return 200, media_type, body
-
-    def _answer(self, path: str) -> tuple[str, bytes]:
-        match [unquote(part) for part in path.split("/")]:
-            case ["", secret, *_] if not hmac.compare_digest(secret.encode(), self._secret.encode()):
-                raise FileNotListed("there is nothing here")
-            case ["", _, "simple", name, ""]:
-                return simple.JSON, self._page(normalize(name))
-            case ["", _, "packages", name, file] if file.endswith(pypi.METADATA):
-                return "text/plain", self._metadata(normalize(name), file.removesuffix(pypi.METADATA))
+    def _reply(self, parts: list[str]) -> Reply:
+        match parts:
+            case ["simple", name, ""]:
+                return Reply.of(200, simple.JSON, self._page(normalize(name)))
+            case ["packages", name, file] if file.endswith(pypi.METADATA):
+                return Reply.of(200, "text/plain", self._metadata(normalize(name), file.removesuffix(pypi.METADATA)))
         raise FileNotListed("the index of a resolution has pages of projects and metadata of wheels")
 
     # --- pages -----------------------------------------------------------------------------------------------------

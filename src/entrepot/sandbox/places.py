@@ -81,7 +81,7 @@ def sweep() -> int:
     removed = 0
     for parent in {place for place in _temporary() if place.is_dir()}:
         for path in parent.glob(f"{PREFIX}*"):
-            removed += _removed_if_left(path)
+            removed += remove_if_left(path)
     return removed
 
 
@@ -129,7 +129,8 @@ def _made() -> tuple[Path, int]:
     )
 
 
-def _removed_if_left(path: Path) -> bool:
+def remove_if_left(path: Path) -> bool:
+    """Remove a folder of ours that nobody holds a lock on: its process is gone. Whether it was."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

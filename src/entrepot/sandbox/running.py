@@ -6,7 +6,7 @@ import math
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from entrepot.core.errors import SandboxUnavailable
 from entrepot.sandbox.places import NOBODY, is_root
@@ -101,26 +101,10 @@ def popen(
     Raises:
         SandboxUnavailable: the system refuses.
     """
-    gentle = [*GENTLE, *argv]
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if is_root() else {}
     try:
-        if is_root():
-            return subprocess.Popen(
-                gentle,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=env,
-                cwd=cwd,
-                pass_fds=pass_fds,
-                start_new_session=True,
-                umask=0o022,
-                user=NOBODY,
-                group=NOBODY,
-                extra_groups=[],
-            )
         return subprocess.Popen(
-            gentle,
+            [*GENTLE, *argv],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -130,6 +114,7 @@ def popen(
             pass_fds=pass_fds,
             start_new_session=True,
             umask=0o022,
+            **user,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise SandboxUnavailable(
