@@ -142,6 +142,15 @@ def test_tags_are_built_again_by_their_name(team: Entrepot, repo: Repo) -> None:
     ]
 
 
+def test_each_build_is_a_line(team: Entrepot, repo: Repo) -> None:
+    repo.tag("v1.0")
+    repo.tag("1.1", repo.commit({"DESCRIPTION": make_description("demo", "1.1")}))
+    assert made(team, repo, "--build-trigger=tags")[-2:] == [
+        "Built package 'demo' 1.0",
+        "Built package 'demo' 1.1",
+    ]
+
+
 def test_edit_and_delete(team: Entrepot, repo: Repo) -> None:
     made(team, repo)
     repo.tag("v1.0")

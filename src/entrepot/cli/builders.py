@@ -218,7 +218,7 @@ def _wait(session: Session, connection: Connection, job: Job, *, wait: bool) -> 
 
 
 def _summary(job: Job) -> str:
-    """What a run did, in a line."""
+    """What a run did, a line for each build."""
     result: dict[str, Any] = job["result"] or {}
     builds: list[dict[str, Any]] = [build for build in result.get("builds", []) if build["status"] == "succeeded"]
     said = [f"Built package '{result['package']}' {build['version']}" for build in builds]

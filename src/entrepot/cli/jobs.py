@@ -38,7 +38,7 @@ def wait_or_tell(
     quiet: bool,
     summary: Callable[[Job], str],
 ) -> None:
-    """Wait for all jobs and sum up each that is done with a line of `summary` and its faults; or only tell their ids.
+    """Wait for all jobs and sum up each that is done with lines of `summary` and its faults; or only tell their ids.
 
     Raises:
         ApiError: the error of the first job that failed or was cancelled, after the summary of the others.
@@ -145,7 +145,7 @@ def _finish(
         raise
     done = [job for job in finished if job["state"] == "done"]
     others = [job for job in finished if job["state"] != "done"]
-    session.out.result(finished, [summary(job) for job in done])
+    session.out.result(finished, [line for job in done for line in summary(job).splitlines()])
     for job in done:
         _tell_faults(session, job)
     for job in others[1:]:

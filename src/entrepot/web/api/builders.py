@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from entrepot.core.errors import Conflict, JobNotFound
 from entrepot.core.gitbuilds import Trigger
-from entrepot.core.urls import shown
 from entrepot.db.jobs import Job
 from entrepot.operations import builders, working
 from entrepot.operations.builders import Build, BuilderInfo, Wanted
@@ -81,7 +80,7 @@ class BuilderShape(BaseModel):
             id=builder.id,
             name=builder.name,
             source=info.source,
-            url=shown(builder.url),
+            url=builder.url,  # there is never a password in it
             build_trigger=builder.trigger,
             branch=builder.branch,
             sub_dir=builder.sub_dir,
