@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import html
 import random
+import shutil
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ import pytest
 import urllib3
 
 from entrepot.core.errors import UpstreamUnavailable
+from entrepot.sandbox.box import detect
 from tests.support.archives import make_source_package
 from tests.support.distributions import sdist, wheel
 from tests.support.fake_cran import FakeCran
@@ -70,6 +72,13 @@ def test_writing_needs_the_administrators_token(site: Live, method: str, path: s
     assert (status, error["code"]) == (401, "unauthenticated")
     assert site.api(method, path, body, token="wrong")[0] == 403
     assert (site.api("GET", "/repos"), site.api("GET", "/sources")) == before
+
+
+def test_the_status_says_what_can_be_built(site: Live) -> None:
+    can_be_shut_off = detect() is None
+    (_, status) = site.api("GET", "/status")
+    assert status["r_configured"] == (can_be_shut_off and shutil.which("R") is not None)
+    assert status["python_configured"] in (True, False)
 
 
 def test_every_writing_route_is_in_that_list(site: Live) -> None:

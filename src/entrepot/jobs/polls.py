@@ -62,7 +62,9 @@ class Polls:
             is_leader = False
             while not self._stopping.wait(LOOK_EVERY):
                 try:
-                    is_leader = is_leader or stack.enter_context(self._app.db.leading(_LOCK))
+                    if not is_leader:
+                        stack.close()
+                        is_leader = stack.enter_context(self._app.db.leading(_LOCK))
                     if is_leader:
                         self._round()
                 except Exception:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -124,6 +125,20 @@ def check_can_build(settings: Settings, type_: SourceType) -> str:
     program = LANGUAGES[type_].find(settings)
     where = "in a sandbox" if sandbox.is_isolated else "WITHOUT a sandbox, as [git] allow_unsandboxed says"
     return f"{program.path} ({program.version}), {where}"
+
+
+def can_build(app: App, type_: SourceType) -> bool:
+    """Whether packages of sources of that type can be built here; looked at anew each minute."""
+    return _can_build(app.settings, type_, int(app.clock().timestamp() // 60))
+
+
+@lru_cache(maxsize=8)
+def _can_build(settings: Settings, type_: SourceType, _minute: int) -> bool:
+    try:
+        check_can_build(settings, type_)
+    except EntrepotError:
+        return False
+    return True
 
 
 def git_of(app: App) -> GitClient:

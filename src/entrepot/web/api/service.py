@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter
 
 from entrepot import __version__
-from entrepot.core.model import RepositoryType
-from entrepot.operations import browsing, repositories, sources
+from entrepot.core.model import RepositoryType, SourceType
+from entrepot.operations import browsing, building, repositories, sources
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import AppDep, Number
 from entrepot.web.api.repos import source_shape
@@ -30,8 +30,8 @@ def get_status(app: AppDep) -> dict[str, Any]:
         "build_date": "",
         "product": "entrepot",
         "metrics_enabled": False,
-        "r_configured": False,
-        "python_configured": False,
+        "r_configured": building.can_build(app, SourceType.GIT),
+        "python_configured": building.can_build(app, SourceType.GIT_PYTHON),
         "binaries_enabled": False,
         "display_ash": False,
         "public_p3m": False,
