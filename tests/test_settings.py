@@ -64,6 +64,20 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, env: dict[str, str], 
     assert error.value.hint or "TOML" in error.value.message
 
 
+def test_times_may_have_a_unit(tmp_path: Path) -> None:
+    """A number is in seconds; s, m, h and d are understood too."""
+    settings = load(tmp_path, "[git]\npoll_interval = '5m'\nbuild_time = 90", ENTREPOT_GIT__BUILD_TIME="1h")
+    assert (settings.git.poll_interval, settings.git.build_time) == (300, 3600)
+    with pytest.raises(InvalidSettings, match=r"bad value for .git. poll_interval: '5 weeks'"):
+        load(tmp_path, "[git]\npoll_interval = '5 weeks'")
+
+
+def test_files_count_from_the_configurations_folder(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[server]\nencryption_key = 'key'\n[git]\nknown_hosts = 'hosts'")
+    assert settings.encryption_key == tmp_path / "key"
+    assert settings.git.known_hosts == str(tmp_path / "hosts")
+
+
 def test_a_missing_file_that_was_named_is_an_error(tmp_path: Path) -> None:
     """--config and ENTREPOT_CONFIG must name a file."""
     with pytest.raises(InvalidSettings, match="there is no configuration file"):

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from entrepot.core.errors import InvalidName, InvalidSettings
 from entrepot.core.model import check_name
@@ -163,10 +163,27 @@ class Local(_Section):
     max_upload: int = Field(default=4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
 
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _seconds(value: object) -> object:
+    """A time such as `90`, `90s`, `5m`, `1h` in seconds; anything else as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    if text[:-1].isdecimal() and text[-1] in _UNITS:
+        return int(text[:-1]) * _UNITS[text[-1]]
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+"""A time in seconds, which may be given with a unit: s, m, h or d."""
+
+
 class Git(_Section):
     """`[git]`: packages built from Git, and what their builds may use."""
 
-    poll_interval: float = Field(default=300, ge=10, description="seconds between two looks at each Git endpoint")
+    poll_interval: Seconds = Field(
+        default=300, ge=10, description="seconds between two looks at each Git endpoint, or a time such as 5m"
+    )
     concurrent_builds: int = Field(default=2, ge=1, le=64, description="builds at once, on all nodes together")
     allow_unsandboxed: bool = Field(
         default=False, description="build without a sandbox: whoever can push to an endpoint can then do what we can"
@@ -185,7 +202,7 @@ class Git(_Section):
         default="",
         description="our Python repository of what builds need, or the URL of an index; empty: that of [repos] pypi",
     )
-    build_time: float = Field(default=1800, ge=1, description="longest build, seconds")
+    build_time: Seconds = Field(default=1800, ge=1, description="longest build: seconds, or a time such as 30m")
     build_memory: int = Field(default=2 * 1024**3, ge=64 * 1024**2, description="memory of a build, bytes")
     build_disk: int = Field(
         default=2 * 1024**3, ge=16 * 1024**2, description="what a build may write, bytes; it is kept in memory"

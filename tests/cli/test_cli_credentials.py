@@ -78,6 +78,7 @@ def test_an_https_credential(entrepot: Entrepot, secret: Path) -> None:
         *("- b", "    Type: HTTPS", "    Username: git"),
     ]
     assert entrepot("list", "ssh-keys").stdout == ""
+    assert entrepot.said("edit", "git-credential", "--name=a", "--username=other") == ["Changed HTTPS credential 'a'"]
     edited = ("edit", "https-credential", "--name=a", "--username=robot", f"--password-path={secret}")
     assert entrepot.json(*edited)["username"] == "robot"
     assert entrepot.said("delete", "git-credentials", "--name=b") == ["Deleted HTTPS credential 'b'"]

@@ -141,6 +141,31 @@ def edit_https_credential(
     _edit(session, "https", name, name=new_name, username=username, password=secret)
 
 
+def edit_git_credential(
+    session: Session,
+    *,
+    name: Name,
+    type: Type = None,
+    new_name: NewName = None,
+    path: NewKeyPath = None,
+    passphrase_path: PassphrasePath = None,
+    username: NewUsername = None,
+    password_path: PasswordPath = None,
+    password: Password = None,
+) -> None:
+    """Rename a credential for Git endpoints, or change what it holds, whichever of the two types it is of.
+
+    SSH keys have --path and --passphrase-path, HTTPS credentials --username and --password-path.
+    """
+    kind = _kind(type)
+    if kind is None:
+        with session.connect() as (client, _):
+            kind = client.kind_of(name)
+    key, passphrase = None if path is None else _read_key(path), _read_secret(passphrase_path, "passphrase")
+    secret = _password(session, password_path, password)
+    _edit(session, kind, name, name=new_name, key=key, passphrase=passphrase, username=username, password=secret)
+
+
 def list_git_credentials(session: Session) -> None:
     """List the credentials for Git endpoints, and which builders use them."""
     with session.connect() as (client, _):
@@ -157,11 +182,6 @@ def list_ssh_keys(session: Session) -> None:
 
 def delete_git_credential(session: Session, *, name: Name, type: Type = None) -> None:
     """Delete a credential for Git endpoints that no builder uses."""
-    _delete(session, name, _kind(type))
-
-
-def delete_git_credentials(session: Session, *, name: Name, type: Type = None) -> None:
-    """Another form of 'delete git-credential'."""
     _delete(session, name, _kind(type))
 
 

@@ -61,7 +61,7 @@ class CredentialCalls(Calls):
         Raises:
             CredentialNotFound, Conflict: `kind` is not given, and there is none of that name, or one of each kind.
         """
-        found = self._kind_of(name) if kind is None else kind
+        found = self.kind_of(name) if kind is None else kind
         self._call("DELETE", _path(found, name))
         return found
 
@@ -77,7 +77,8 @@ class CredentialCalls(Calls):
         sent = {**body, "succeed_on_existing": succeed_on_existing}
         return cast(Credential, self._call("POST", "/git-credentials", body=sent))
 
-    def _kind_of(self, name: str) -> Kind:
+    def kind_of(self, name: str) -> Kind:
+        """The kind of the one credential of that name. Raises CredentialNotFound, Conflict: there is one of each."""
         kinds = [row["kind"] for row in self.list_credentials() if row["name"] == name]
         if not kinds:
             raise CredentialNotFound(

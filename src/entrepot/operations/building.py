@@ -277,6 +277,7 @@ def _attempt(this: _Run, refs: Refs, update: Update) -> Attempted:
     """Build and publish one update. A failure is an outcome like another one; only Cancelled is raised."""
     log = BuildLog(this.log)
     trying = Trying(this.app, this.builder, this.source, update, this.actor, this.app.clock(), log)
+    log(f"{trying.where}, {this.builder.url}")
     try:
         with _folder(this.app) as folder, needs_room("the package could not be built"):
             checkout = _checkout(this, refs, update, folder / "tree", log)
