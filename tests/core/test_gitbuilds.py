@@ -87,6 +87,13 @@ def test_the_other_tag_of_a_version_has_its_turn_when_the_newer_one_goes() -> No
     assert news_of_tags({"1.0": "a"}, [older, newer]) == News(gone=(newer,), again=(older,))
 
 
+def test_what_was_built_from_another_endpoint_stays_and_counts_where_it_is_found_again() -> None:
+    here = update(1, "a", UpdateState.KEPT, tag="v1.0", version="1.0")
+    away = update(2, "b", UpdateState.KEPT, tag="v1.1", version="1.1")
+    assert news_of_tags({"v1.0": "a"}, [here, away]) == News(gone=(away,), confirmed=(here,))
+    assert news_of_tags({"v1.0": "c", "v1.1": "b"}, [here, away]) == News(new=(("v1.0", "c"),), confirmed=(away,))
+
+
 def test_of_two_tags_the_one_that_was_found_later_is_newer() -> None:
     early, late = update(1, "a", made=900), update(2, "b", made=100, seen=NOON + timedelta(minutes=5))
     assert late.is_newer_than(early)

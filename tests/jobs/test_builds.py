@@ -131,6 +131,7 @@ def test_polls_bring_what_is_new_and_what_is_to_be_tried_again(
         (update,) = db_builders.updates(connection, [builder.builder.id])[builder.builder.id]
         db_builders.change_update(connection, update.id, state=type(update.state).WAITING, attempts=1)
     polls._round()
+    polls._round()
     assert len(woken) == 1
     assert run(live) is not None
 

@@ -379,6 +379,14 @@ def test_a_package_has_one_builder_in_a_source(app: App, repo: Repo, tmp_path: P
     assert "has a git builder for 'demo' already" in str(ran.attempts[0].error)
 
 
+def test_a_package_that_is_renamed_in_its_history_is_another_one(app: App, repo: Repo) -> None:
+    repo.tag("v1.0", repo.commit(description("1.0")))
+    repo.tag("v1.1", repo.commit(description("1.1", "renamed")))
+    ran = run(app, make(app, repo, trigger=Trigger.TAGS))
+    assert [str(attempt.error) for attempt in ran.failed] == ["the package is 'renamed', not 'demo'"]
+    assert (ran.package, shown(app)) == ("demo", [("1.0", "current")])
+
+
 def test_what_was_built_stays_when_its_builder_goes(app: App, repo: Repo) -> None:
     repo.commit(description("1.0"))
     run(app, make(app, repo))
@@ -439,6 +447,33 @@ def test_another_endpoint_is_followed_after_an_edit(app: App, repo: Repo, tmp_pa
     builders.edit_builder(app, "src", "demo", actor="admin", url=other.file_url)
     run(app, builder)
     assert shown(app)[0] == (f"3.0.0.0.0.{START + 9}", "current")
+
+
+def test_tags_that_another_endpoint_lacks_keep_their_versions(app: App, repo: Repo, tmp_path: Path) -> None:
+    for version in ("1.0", "1.1"):
+        repo.tag(f"v{version}", repo.commit(description(version)))
+    builder = make(app, repo, trigger=Trigger.TAGS)
+    run(app, builder)
+    other = Repo(tmp_path / "served" / "other.git")
+    other.git("fetch", "--quiet", str(repo.path), "+refs/tags/v1.1:refs/tags/v1.1")
+    builders.edit_builder(app, "src", "demo", actor="admin", url=other.file_url)
+    assert run(app, builder).attempts == ()
+    assert shown(app) == [("1.1", "current"), ("1.0", "archived")]
+    other.delete_tag("v1.1")
+    assert run(app, builder).removed == ("1.1",)
+    assert shown(app) == [("1.0", "current")]
+
+
+def test_an_error_that_nobody_expected_is_an_attempt_too(app: App, repo: Repo, packer: Packer) -> None:
+    repo.commit(description("1.0"))
+
+    def broken(_: Ask) -> None:
+        raise ZeroDivisionError
+
+    packer.failing = broken
+    (attempt,) = run(app, make(app, repo)).attempts
+    assert "nobody expected" in str(attempt.error)
+    assert len(messages(app)) == 1
 
 
 @pytest.mark.parametrize(

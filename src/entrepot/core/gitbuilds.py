@@ -31,7 +31,7 @@ class UpdateState(StrEnum):
     """What became of a commit or tag.
 
     `IGNORED`: every attempt failed. `SUPERSEDED`: something newer took its place, before or after it was built. `GONE`:
-    the tag isn't there any more.
+    the tag isn't there any more. `KEPT`: it was built from another endpoint than the builder's present one.
     """
 
     WAITING = "waiting"
@@ -39,6 +39,7 @@ class UpdateState(StrEnum):
     IGNORED = "ignored"
     SUPERSEDED = "superseded"
     GONE = "gone"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +122,17 @@ class News:
         superseded: what waited and has something newer in its place.
         gone: whose tag isn't there any more.
         again: built once for a version that another tag had; it is that tag's turn now.
+        confirmed: what was built from another endpoint, and is at this one too.
     """
 
     new: tuple[tuple[str | None, str], ...] = ()
     superseded: tuple[Update, ...] = ()
     gone: tuple[Update, ...] = ()
     again: tuple[Update, ...] = ()
+    confirmed: tuple[Update, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.new or self.superseded or self.gone or self.again)
+        return bool(self.new or self.superseded or self.gone or self.again or self.confirmed)
 
 
 def news_of_branch(head: str, updates: Sequence[Update]) -> News:
@@ -173,7 +176,10 @@ def news_of_tags(tags: Mapping[str, str], updates: Sequence[Update]) -> News:
         for tag, update in known.items()
         if tags.get(tag) == update.sha and update.state is UpdateState.SUPERSEDED and update.version in freed
     )
-    return News(new, moved, gone, again)
+    confirmed = tuple(
+        update for tag, update in known.items() if tags.get(tag) == update.sha and update.state is UpdateState.KEPT
+    )
+    return News(new, moved, gone, again, confirmed)
 
 
 def _place(tag: str) -> tuple[bool, list[int], str]:

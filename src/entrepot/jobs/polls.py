@@ -16,12 +16,15 @@ from entrepot.app import App
 from entrepot.core.errors import Cancelled
 from entrepot.core.gitbuilds import Builder
 from entrepot.db import builders as db_builders
+from entrepot.db import jobs as db_jobs
 from entrepot.operations import builders, building
 
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between looks for what is due."""
+AGAIN_AFTER = 60.0
+"""Seconds between two runs of one builder for something that waits."""
 AT_ONCE = 8
 """Endpoints that are looked at side by side."""
 _LOCK = 0x476974
@@ -40,6 +43,7 @@ class Polls:
         self._app = app
         self._wake = wake
         self._next: dict[int, float] = {}
+        self._asked: dict[int, float] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="polls", daemon=True)
 
@@ -78,11 +82,21 @@ class Polls:
         with self._app.db.read() as connection:
             live = db_builders.live(connection)
             again = db_builders.builders_due(connection, self._app.clock())
+            busy = {job.subject for job in db_jobs.active(connection, kind=builders.JOB)}
         due = self._due(live)
-        news = again | set(self.look(due) if due else ())
+        watched = [builder for builder in due if builder.id not in busy]
+        news = self._again(again - busy) | set(self.look(watched) if watched else ())
         if news and not self._stopping.is_set():
             for job in builders.request_runs_due(self._app, sorted(news), actor=building.POLL):
                 self._wake(job.id)
+
+    def _again(self, waiting: set[int]) -> set[int]:
+        """Those of which something waits, each now and then: a run that fails before it comes to that leaves it due."""
+        now = time.monotonic()
+        self._asked = {id_: at for id_, at in self._asked.items() if now - at < AGAIN_AFTER}
+        found = waiting - self._asked.keys()
+        self._asked |= dict.fromkeys(found, now)
+        return found
 
     def _due(self, live: Sequence[Builder]) -> list[Builder]:
         now, interval = time.monotonic(), self._app.settings.git.poll_interval

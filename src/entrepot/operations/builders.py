@@ -131,10 +131,7 @@ def edit_builder(app: App, source: str, name: str, *, actor: str, **changes: Any
         values = _values(connection, wanted)
         db_builders.change(connection, builder.id, **values)
         if _watches(wanted) != _watches(before):
-            # What was found elsewhere says nothing of what is there; what was built stays.
-            for update in db_builders.updates(connection, [builder.id])[builder.id]:
-                if update.state in (UpdateState.WAITING, UpdateState.IGNORED):
-                    db_builders.change_update(connection, update.id, state=UpdateState.SUPERSEDED, due=None)
+            _forget(connection, builder, is_elsewhere=wanted.url != before.url)
         made = db_builders.by_id(connection, builder.id)
         assert made is not None
         return _info(connection, made, found), _request(app, connection, made, actor)
@@ -344,6 +341,16 @@ def _wanted(connection: Connection, builder: Builder) -> Wanted:
         builder.submodules,
         builder.build_vignettes,
     )
+
+
+def _forget(connection: Connection, builder: Builder, *, is_elsewhere: bool) -> None:
+    """What was found before says nothing of what is watched from now on; what was built stays, also if the new endpoint
+    doesn't have its tag."""
+    for update in db_builders.updates(connection, [builder.id])[builder.id]:
+        if update.state in (UpdateState.WAITING, UpdateState.IGNORED):
+            db_builders.change_update(connection, update.id, state=UpdateState.SUPERSEDED, due=None)
+        elif update.state is UpdateState.BUILT and is_elsewhere and update.tag is not None:
+            db_builders.change_update(connection, update.id, state=UpdateState.KEPT)
 
 
 def _watches(wanted: Wanted) -> tuple[object, ...]:

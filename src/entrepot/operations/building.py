@@ -6,6 +6,7 @@ So a run that is killed is begun again where it was, and nothing is published tw
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ from entrepot.sandbox.box import Sandbox, open_sandbox, workplace
 from entrepot.sandbox.places import remove_tree
 from entrepot.sandbox.task import Check, Limits
 from entrepot.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 BUILDING = "building-"
 """What names of folders of builds begin with."""
@@ -181,9 +184,9 @@ def run(app: App, builder_id: int, *, actor: str, report: Report, log: Log) -> R
         if builder is None:
             return None
         source = db_sources.by_id(connection, builder.source_id)
-    this = _Run(app, builder, source, _login(app, builder), actor, report, log, step=f"looking at {builder.url}")
+    this = _Run(app, builder, source, None, actor, report, log, step=f"looking at {builder.url}")
     this.check()
-    refs = _look(this)
+    this, refs = _look(this)
     removed = _note(this, refs)
     attempts = tuple(_attempts(this, refs))
     with app.db.read() as connection:
@@ -198,10 +201,11 @@ def _login(app: App, builder: Builder) -> Login | None:
 # --- the endpoint --------------------------------------------------------------------------------------------------
 
 
-def _look(this: _Run) -> Refs:
-    """The refs of the endpoint; a failure is recorded before it is raised."""
+def _look(this: _Run) -> tuple[_Run, Refs]:
+    """The run with its login, and the refs of the endpoint; a failure is recorded before it is raised."""
     started, log = this.app.clock(), BuildLog(this.log)
     try:
+        this = replace(this, login=_login(this.app, this.builder))
         refs = git_of(this.app).refs(this.builder.url, this.login, log=log, check=this.check)
         _news(this.builder, refs, [])
     except Cancelled:
@@ -218,7 +222,7 @@ def _look(this: _Run) -> Refs:
             always=this.actor != POLL,
         )
         raise
-    return refs
+    return this, refs
 
 
 def _news(builder: Builder, refs: Refs, updates: list[Update]) -> News:
@@ -251,6 +255,8 @@ def _note(this: _Run, refs: Refs) -> tuple[str, ...]:
             db_builders.add_update(connection, this.builder.id, tag=tag, sha=sha, seen=now)
         for update in news.superseded:
             db_builders.change_update(connection, update.id, state=UpdateState.SUPERSEDED, due=None)
+        for update in news.confirmed:
+            db_builders.change_update(connection, update.id, state=UpdateState.BUILT)
         for update in news.again:
             db_builders.change_update(connection, update.id, state=UpdateState.WAITING, attempts=0, due=None)
         if this.builder.fault is not None:
@@ -291,6 +297,12 @@ def _attempt(this: _Run, refs: Refs, update: Update) -> Attempted:
     except EntrepotError as error:
         log(f"failed: {error.message}" + (f" ({error.hint})" if error.hint else ""))
         return publishing.record_failure(trying, error)
+    except Exception:
+        # Recorded all the same, or what waits would be tried again at once, for ever.
+        _log.exception("building %s of %s failed", update.label, this.builder.url)
+        unexpected = BuildFailed("an error of the server that nobody expected", hint="its log has the details")
+        log(f"failed: {unexpected.message}")
+        return publishing.record_failure(trying, unexpected)
 
 
 @contextmanager
@@ -341,7 +353,7 @@ def _ask(this: _Run, update: Update, checkout: Checkout) -> Ask:
         name = LANGUAGES[source.type].read_name(ask)
         if name is None:
             return ask
-        publishing.learn_name(this.app, builder, name)
+        name = publishing.learn_name(this.app, builder, name)
     with this.app.db.read() as connection:
         ever = db_builders.versions_ever(connection, source, name)
     return replace(ask, name=name, newest=max(ever, key=RULES[source.type].rank, default=None))

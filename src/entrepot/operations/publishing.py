@@ -9,7 +9,15 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.errors import BuildFailed, EntrepotError, NotFound, Unavailable, UpstreamUnavailable
+from entrepot.core.errors import (
+    BuildFailed,
+    EntrepotError,
+    InvalidSettings,
+    NotFound,
+    OutOfSpace,
+    Unavailable,
+    UpstreamUnavailable,
+)
 from entrepot.core.gitbuilds import ATTEMPTS, Builder, Update, UpdateState, wait_after
 from entrepot.core.model import PackageName, Source, TransactionId
 from entrepot.db import builders as db_builders
@@ -21,6 +29,9 @@ from entrepot.operations.adding import Adding
 from entrepot.operations.buildlogs import BuildLog
 from entrepot.operations.changing import State
 from entrepot.operations.uploads import RULES, Checked
+
+_NOT_ITS_FAULT = (Unavailable, UpstreamUnavailable, OutOfSpace, InvalidSettings)
+"""Errors that say nothing of the package: it is tried until it works."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +74,16 @@ def log_command(transaction: int) -> str:
     return f"entrepot logs --transaction-id={transaction}"
 
 
-def learn_name(app: App, builder: Builder, name: PackageName) -> None:
-    """Keep the name that a builder's package turned out to have.
+def learn_name(app: App, builder: Builder, name: PackageName) -> PackageName:
+    """The name of a builder's package: the one that was learnt first, else `name`, which is kept.
 
     Raises:
         BuildFailed: another builder of the source has that package.
     """
     with app.db.write(shows=False) as connection:
+        known = db_builders.by_id(connection, builder.id)
+        if known is None or known.name is not None:
+            return name if known is None or known.name is None else known.name
         other = db_builders.find(connection, builder.source_id, name)
         if other is not None and other.id != builder.id:
             raise BuildFailed(
@@ -77,6 +91,7 @@ def learn_name(app: App, builder: Builder, name: PackageName) -> None:
                 hint="a package has one builder in a source: delete one of the two, or make another source",
             )
         db_builders.change(connection, builder.id, name=name)
+        return name
 
 
 def publish(trying: Trying, checked: Sequence[Checked]) -> Attempted:
@@ -119,7 +134,7 @@ def record_failure(trying: Trying, error: EntrepotError) -> Attempted:
         if not _is_open(connection, update):
             return Attempted(update, None, error=error)
         attempts = update.attempts + 1
-        is_over = attempts >= ATTEMPTS and not isinstance(error, Unavailable | UpstreamUnavailable)
+        is_over = attempts >= ATTEMPTS and not isinstance(error, _NOT_ITS_FAULT)
         due = None if is_over else now + wait_after(attempts)
         what = "ignored from now on" if is_over else f"tried again from {due:%Y-%m-%d %H:%M:%S} UTC"
         trying.log(f"attempt {attempts} failed; {what}")
