@@ -88,6 +88,6 @@ def test_commits_of_a_static_version(live: Live, tools: Tools, tmp_path: Path) -
     repo.commit(project("first", version="2.0"), time=START)
     (first,) = build(live, url=repo.file_url, name="demo", sub_dir="python")
     repo.commit(project("second", version="2.0"), time=START + 60)
-    run(live)
+    run(live, "Demo")
     assert installed(tools, live, "latest", uv=False) == (f"2.0.post{START + 60}", "second")
     assert installed(tools, live, first["transaction"], uv=True) == (f"2.0.post{START}", "first")

@@ -120,14 +120,14 @@ def edit_builder(app: App, source: str, name: str, *, actor: str, **changes: Any
     """
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, name)
+        builder = db_builders.get(connection, found, _named(found, name))
         before = _wanted(connection, builder)
     if changes.get("name", before.name) != before.name and before.name is not None:
         raise Invalid("the package of a git builder stays", hint="make a git builder for the other package")
     wanted = _checked(app, found, replace(before, **changes))
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, name)
+        builder = db_builders.get(connection, found, _named(found, name))
         values = _values(connection, wanted)
         db_builders.change(connection, builder.id, **values)
         if _watches(wanted) != _watches(before):
@@ -145,7 +145,7 @@ def delete_builder(app: App, source: str, name: str) -> list[int]:
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, name)
+        builder = db_builders.get(connection, found, _named(found, name))
         db_builders.change(connection, builder.id, deleted=app.clock(), credential_id=None)
         return [job.id for job in db_jobs.active(connection, kind=JOB, source_id=found.id) if job.subject == builder.id]
 
@@ -175,7 +175,7 @@ def get_builder(app: App, source: str, name: str) -> BuilderInfo:
     """Raises SourceNotFound, BuilderNotFound."""
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-        return _info(connection, db_builders.get(connection, found, name), found)
+        return _info(connection, db_builders.get(connection, found, _named(found, name)), found)
 
 
 def request_run(app: App, source: str, name: str, *, actor: str) -> Job:
@@ -186,7 +186,7 @@ def request_run(app: App, source: str, name: str, *, actor: str) -> Job:
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, name)
+        builder = db_builders.get(connection, found, _named(found, name))
         for update in db_builders.updates(connection, [builder.id])[builder.id]:
             if update.state is UpdateState.WAITING and update.due is not None:
                 db_builders.change_update(connection, update.id, due=None)
@@ -209,7 +209,7 @@ def request_rerun(
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, name)
+        builder = db_builders.get(connection, found, _named(found, name))
         updates = db_builders.updates(connection, [builder.id])[builder.id]
         update = _meant(builder, updates, tag, commit)
         db_builders.change_update(connection, update.id, state=UpdateState.WAITING, attempts=0, due=None)
@@ -236,6 +236,7 @@ def list_builds(app: App, source: str, name: str | None, page: Page, *, newest_o
         found = db_sources.get(connection, source)
         _check_builds(found)
         builders = {builder.id: builder for builder in db_builders.live(connection, source_id=found.id)}
+        name = name and _named(found, name)
         wanted = _of_name(builders, name)
         open_ = _open_builds(connection, wanted)
         known = next((builder.name for builder in wanted if builder.name), name)
@@ -263,6 +264,12 @@ def read_log(app: App, transaction: int) -> str:
 
 
 # --- checks --------------------------------------------------------------------------------------------------------
+
+
+def _named(source: Source, name: str) -> str:
+    """A builder's name as it is kept, which for Python is the normal form."""
+    is_python = source.type is SourceType.GIT_PYTHON and python_names.is_name(name)
+    return python_names.normalize(name) if is_python else name
 
 
 def _check_builds(source: Source) -> None:
