@@ -114,7 +114,7 @@ def test_predefined_sources_stay(app: App) -> None:
         lambda: sources.create_source(app, "cran2", type_=SourceType.CRAN),
         lambda: sources.rename_source(app, "cran", "x"),
         lambda: sources.delete_source(app, "cran"),
-        lambda: sources.create_source(app, "g", type_=SourceType.GIT),
+        lambda: sources.create_source(app, "b", type_=SourceType.BIOCONDUCTOR),
     ):
         with pytest.raises(Invalid):
             attempt()
