@@ -57,7 +57,7 @@ def serve(settings: Settings) -> None:
                 host, port = listener.getsockname()[:2]
                 announce(data_dir, host, port)
                 _greet(app, port)
-                _tell_builders(app)
+                _tell_builders(settings)
                 runner.start()
                 config = configure(
                     Context(app, runner, token),
@@ -137,15 +137,25 @@ def _listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def _tell_builders(app: App) -> None:
-    """Say what builds packages from Git, or why nothing does."""
-    for type_, what in ((SourceType.GIT, "R"), (SourceType.GIT_PYTHON, "Python")):
-        try:
-            _log.info("%s packages are built from Git by %s", what, building.check_can_build(app.settings, type_))
-        except InvalidSettings:
-            raise
-        except EntrepotError as error:
-            _log.warning("no %s packages are built from Git: %s (%s)", what, error.message, error.hint)
+def _tell_builders(settings: Settings) -> None:
+    """Say what builds packages from Git, or why nothing does: beside the serving, as each has to be started for it.
+
+    Raises:
+        InvalidSettings: the R or Python that is configured doesn't work.
+    """
+    for type_, named in ((SourceType.GIT, settings.git.r), (SourceType.GIT_PYTHON, settings.git.python)):
+        if named:
+            building.LANGUAGES[type_].find(settings)
+
+    def tell() -> None:
+        for type_, what in ((SourceType.GIT, "R"), (SourceType.GIT_PYTHON, "Python")):
+            try:
+                found = building.check_can_build(settings, type_)
+                _log.info("%s packages are built from Git by %s", what, found)
+            except EntrepotError as error:
+                _log.warning("no %s packages are built from Git: %s (%s)", what, error.message, error.hint)
+
+    threading.Thread(target=tell, name="builders", daemon=True).start()
 
 
 def _greet(app: App, port: int) -> None:
