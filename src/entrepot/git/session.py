@@ -13,7 +13,6 @@ from entrepot.core.errors import EndpointRefused, Unavailable
 from entrepot.core.giturls import GitUrl
 from entrepot.core.jobs import Log
 from entrepot.git import environment
-from entrepot.git.agent import agent
 from entrepot.git.faults import Asked, fault, too_large
 from entrepot.git.login import Login
 from entrepot.git.operation import Operation, Take, program
@@ -77,6 +76,8 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(self._operation)
             if self._login is not None and self._login.kind == "ssh":
+                from entrepot.git.agent import agent  # here, because what reads keys takes long to load
+
                 seconds = int(self._seconds) + 60
                 self._agent = stack.enter_context(agent(self._operation, self._login.secret, seconds=seconds))
             self._stack = stack.pop_all()

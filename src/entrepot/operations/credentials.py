@@ -16,7 +16,6 @@ from entrepot.core.model import check_name
 from entrepot.db import credentials as db_credentials
 from entrepot.db.credentials import Credential, Use
 from entrepot.git.login import Login
-from entrepot.operations import sshkeys
 
 Kind = Literal["ssh", "https"]
 WORDS: dict[str, str] = {"ssh": "SSH key", "https": "HTTPS credential"}
@@ -235,6 +234,8 @@ def rotate_key(app: App) -> int:
 
 
 def _ssh(app: App, key: str, passphrase: str | None) -> _Secret:
+    from entrepot.operations import sshkeys  # here, because what reads keys takes long to load
+
     opened = None if passphrase is None else _opened(app, passphrase, "passphrase")
     found = sshkeys.read(key, opened)
     return _Secret(found.text, found.fingerprint)

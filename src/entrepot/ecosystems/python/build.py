@@ -12,10 +12,8 @@ from enum import Enum
 from io import StringIO
 from typing import Any
 
-import tomlkit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
-from tomlkit.exceptions import TOMLKitError
 
 from entrepot.core.errors import Invalid
 from entrepot.core.model import PackageName
@@ -296,6 +294,10 @@ def environment_of(version: str, place: Place) -> Mapping[str, str]:
 
 
 def _in_pyproject(data: bytes, place: Place, version: str) -> bytes:
+    # Here, because a server takes longer to start with it, and few builds need it.
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
     expected: Any = tomllib.loads(data.decode())
     try:
         changed: Any = tomlkit.parse(data)
