@@ -151,6 +151,11 @@ the Python Package Index has, served by nginx on loopback as upstream of the sou
 - **All names**: a sync of the list in the running server; the list in both forms, each asked for the first time (which
   makes it and its twins) and again; then 2,000 pages of 2 to 500 files, a tenth of them in HTML as well. Memory is that
   of the server's process.
+- **Packages built from Git**: one look at each of 100 builders' endpoints over `git://`, as a poll does it, where
+  nothing is new; `entrepot run git-builder --wait` right after a push, from its start to its end, beside `R CMD build`
+  of the same tree; and requests for an index, one after the other, while two builds keep a hundred processes busy each
+  and fill what they may write, beside the same requests before. They are of a run of their own,
+  `make bench ARGS="--only git-polls git-build git-hogs"`.
 - **Peers**: the goal is ten times the best of them at each kind of request. They are measured by the programs in
   `../shared/bench/peers` with files of their own, which Entrepot mirrors; without these, or where they can't be
   installed, that part is left out.

@@ -52,11 +52,16 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Another shape is tried by the tests that have a database or a store; the others know of neither."""
+    """Another shape is tried by the tests that have a database or a store and depend on which; others know of neither,
+    or are marked `one_shape`."""
     if (config.getoption("--db"), config.getoption("--storage")) == ("sqlite", "local"):
         return
     shaped = {"shape", "database_url", "storage_url", "postgres_cluster", "s3_server"}
-    kept = [item for item in items if shaped & set(getattr(item, "fixturenames", ()))]
+    kept = [
+        item
+        for item in items
+        if shaped & set(getattr(item, "fixturenames", ())) and item.get_closest_marker("one_shape") is None
+    ]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
 

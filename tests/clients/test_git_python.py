@@ -13,7 +13,7 @@ from tests.support.gitsite import build, run, team
 from tests.support.python import Tools, index
 from tests.support.server import Clock, Live
 
-pytestmark = pytest.mark.usefixtures("sandboxed")
+pytestmark = [pytest.mark.one_shape, pytest.mark.usefixtures("sandboxed")]
 BACKEND = (Path(__file__).parents[1] / "support" / "python_backend.py").read_text()
 DESCRIBE = """import subprocess
 told = subprocess.check_output(["git", "describe", "--tags", "--long"], text=True).strip()

@@ -19,7 +19,7 @@ from tests.support.gitsite import build, run, team
 from tests.support.r import run_r
 from tests.support.server import Clock, Live
 
-pytestmark = [pytest.mark.r, pytest.mark.usefixtures("rscript", "sandboxed")]
+pytestmark = [pytest.mark.r, pytest.mark.one_shape, pytest.mark.usefixtures("rscript", "sandboxed")]
 PASSPHRASE, PASSWORD = "open sesame", "s3cret/word"
 
 

@@ -17,6 +17,7 @@ from tests.support.git import Repo, Script
 from tests.support.gitsite import OVER, build, team
 from tests.support.server import Clock, Live, eventually
 
+pytestmark = pytest.mark.one_shape
 HANG = Script("#!/bin/sh\ntrap '' TERM INT\n(setsid sh -c 'while :; do sleep 1; done' &)\nwhile :; do sleep 1; done\n")
 FORKS = Script("#!/bin/sh\nf() { f | f & }; f\nsleep 600\n")
 FILLS = Script("#!/bin/sh\nhead -c 200000000 /dev/zero >/tmp/x\n")

@@ -15,6 +15,7 @@ from entrepot.operations.builders import Wanted
 from entrepot.settings import Settings
 from tests.support.server import Clock, installed
 
+pytestmark = pytest.mark.one_shape
 URL = "https://git.example.org/team/demo.git"
 
 

@@ -43,6 +43,7 @@ from entrepot.settings import Git, Settings
 from tests.support.distributions import make_record, pack_zip, wheel
 from tests.support.fake_pypi import FakePypi
 
+pytestmark = pytest.mark.one_shape
 STAMP = 1537204599
 LIMITS = Limits(seconds=120, memory=1024**3, disk=256 * 1024**2, processes=128)
 ROOT = Path(__file__).parents[2]

@@ -43,7 +43,7 @@ from tests.support.archives import make_description, make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.server import sync
 
-pytestmark = pytest.mark.r
+pytestmark = [pytest.mark.r, pytest.mark.one_shape]
 STAMP = 1537204599
 TINY: Mapping[str, bytes] = {"NAMESPACE": b"export(f)\n", "R/f.R": b"f <- function() 1\n"}
 LIMITS = Limits(seconds=120, memory=1024**3, disk=256 * 1024**2, processes=128)

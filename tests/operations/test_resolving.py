@@ -24,6 +24,7 @@ from tests.support.fake_pypi import FakePypi
 from tests.support.fake_server import FakeServer
 from tests.support.python import Tools
 
+pytestmark = pytest.mark.one_shape
 MAY = datetime(2023, 5, 1, 12, tzinfo=UTC)
 JUNE = MAY + timedelta(days=31)
 LATER = MAY + timedelta(days=200)
