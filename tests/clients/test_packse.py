@@ -36,6 +36,7 @@ SOLVED_BY_NOW = {"preferences-dependent-forking-conflicting"}
 AT_ONCE = 100
 """Files of one upload."""
 pytestmark = [
+    pytest.mark.one_shape,
     pytest.mark.shared,
     pytest.mark.skipif(not list(DATA.glob("packse-scenarios-*.tar.xz")), reason="no shared data beside the checkout"),
 ]

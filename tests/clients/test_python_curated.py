@@ -20,6 +20,8 @@ from tests.support.fake_pypi import FakePypi
 from tests.support.python import Tools, index
 from tests.support.server import Clock, Live
 
+pytestmark = pytest.mark.one_shape
+
 MAY = datetime(2023, 5, 1, 12, tzinfo=UTC)
 OWN = sys.version_info.minor
 MACHINE = platform.machine()

@@ -13,6 +13,8 @@ from tests.support.fake_pypi import FakePypi
 from tests.support.python import Tools, index
 from tests.support.server import Live, eventually
 
+pytestmark = pytest.mark.one_shape
+
 READ = Path(__file__).parents[1] / "support" / "read_index.py"
 
 

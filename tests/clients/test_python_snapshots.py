@@ -14,6 +14,8 @@ from tests.support.pages import files
 from tests.support.python import Tools, index
 from tests.support.server import Live
 
+pytestmark = pytest.mark.one_shape
+
 DAYS = ["2023-02-01", "2023-03-15", "2023-05-01", "2023-06-01", "2023-06-30", "2023-07-01", "2023-08-01", "2023-08-02"]
 
 

@@ -18,7 +18,7 @@ from tests.support.fake_cran import FakeCran
 from tests.support.r import run_r
 from tests.support.server import Clock, Live, sync
 
-pytestmark = pytest.mark.r
+pytestmark = [pytest.mark.r, pytest.mark.one_shape]
 OLD = {"bottom": "0.1", "middle": "1.0", "top": "1.0"}
 NEW = {"bottom": "0.2", "extra": "1.0", "middle": "1.0", "top": "2.0"}
 

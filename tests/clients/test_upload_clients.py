@@ -12,6 +12,8 @@ from tests.support.distributions import sdist, wheel
 from tests.support.python import Tools
 from tests.support.server import Live
 
+pytestmark = pytest.mark.one_shape
+
 NAME = "Demo.Pkg"
 PYPROJECT = f"""
 [build-system]
