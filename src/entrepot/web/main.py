@@ -34,6 +34,8 @@ BACKLOG = 2048
 LOOK_EVERY = 0.5
 """Seconds until a finished answer of this node gives way to what another one wrote."""
 KEEP_ALIVE = 30
+TELL_AFTER = 2.0
+"""Seconds after which is looked for what builds from Git: the first answers go before."""
 
 
 def serve(settings: Settings) -> None:
@@ -155,7 +157,9 @@ def _tell_builders(settings: Settings) -> None:
             except EntrepotError as error:
                 _log.warning("no %s packages are built from Git: %s (%s)", what, error.message, error.hint)
 
-    threading.Thread(target=tell, name="builders", daemon=True).start()
+    telling = threading.Timer(TELL_AFTER, tell)
+    telling.daemon = True
+    telling.start()
 
 
 def _greet(app: App, port: int) -> None:
