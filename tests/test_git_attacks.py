@@ -24,6 +24,7 @@ from entrepot.git.client import GitClient, Login
 from entrepot.git.operation import PREFIX, Operation, sweep
 from entrepot.git.said import Mask, Said
 from tests.support.git import Link, Module, Repo, git_daemon, gitmodules, program, smart_http, ssh_key, sshd
+from tests.support.process import processes_with
 from tests.support.server import eventually
 
 SECRET = "correct horse/battery+staple"
@@ -65,7 +66,7 @@ def ours(tmp_path: Path) -> Iterator[Ours]:
     with tempfile.TemporaryDirectory() as short:  # so that it is used
         made = Ours(tmp_path / "ours", scratch=Path(short))
         yield made
-        assert processes_of(made.scratch) == []
+        assert processes_with(str(made.scratch)) == []
         assert list(made.scratch.iterdir()) == []
 
 
@@ -81,21 +82,6 @@ def silent() -> Iterator[int]:
     """The port of a server that takes connections and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield int(listener.getsockname()[1])
-
-
-def processes_of(folder: Path) -> list[str]:
-    """Command lines of processes that know of `folder`, by their arguments or their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        line = variables = b""
-        with contextlib.suppress(OSError):
-            line = (entry / "cmdline").read_bytes()
-            variables = (entry / "environ").read_bytes()  # not of programs with rights of their own
-        if str(folder).encode() in line + variables:
-            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
-    return found
 
 
 def fails(match: str, ask: Callable[[], object]) -> BuildFailed:
@@ -420,7 +406,7 @@ def test_cancelling(ours: Ours, silent: int, scheme: str) -> None:
     def check() -> None:
         asked.append(time.monotonic())
         if time.monotonic() - began > 1:
-            seen.extend(processes_of(ours.scratch))
+            seen.extend(processes_with(str(ours.scratch)))
             raise Cancelled("enough")
 
     login = Login("ssh", "", ssh_key().private) if scheme == "ssh" else None
@@ -456,10 +442,12 @@ def test_a_killed_server_leaves_nothing(ours: Ours, silent: int) -> None:
         assert process.stdin is not None
         process.stdin.write(ssh_key().private.encode())
         process.stdin.close()
-        eventually(lambda: processes_of(ours.scratch), lambda found: any("ssh -F none" in line for line in found))
+        eventually(
+            lambda: processes_with(str(ours.scratch)), lambda found: any("ssh -F none" in line for line in found)
+        )
         assert list(ours.scratch.iterdir())
         process.send_signal(signal.SIGKILL)
-    eventually(lambda: processes_of(ours.scratch), lambda found: not found)
+    eventually(lambda: processes_with(str(ours.scratch)), lambda found: not found)
     eventually(lambda: list(ours.scratch.iterdir()), lambda found: not found)
 
 

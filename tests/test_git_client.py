@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -31,6 +30,7 @@ from tests.support.git import (
     ssh_key,
     sshd,
 )
+from tests.support.process import processes_with
 
 LOGIN = Login("https", "me", "p@ss/w%rd 1")
 KEY = ssh_key()
@@ -117,21 +117,6 @@ def ssh(repo: Repo, tmp_path: Path) -> Iterator[Sshd]:
     """With `KEY` alone."""
     with sshd(repo.path.parent, KEY.public, folder=tmp_path / "sshd") as served:
         yield served
-
-
-def processes_with(text: str) -> list[str]:
-    """Command lines of processes that have `text` in it, or in their environment."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        if int(entry.name) == os.getpid():
-            continue
-        line = variables = b""
-        with contextlib.suppress(OSError):
-            line = (entry / "cmdline").read_bytes()
-            variables = (entry / "environ").read_bytes()  # not of programs with rights of their own
-        if text.encode() in line + variables:
-            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
-    return found
 
 
 def tip(repo: Repo, ref: str) -> str:

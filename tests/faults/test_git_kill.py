@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from entrepot.app import App, open_app
 from entrepot.core.model import SourceType
 from entrepot.operations import browsing, builders, sources, working
 from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
 from entrepot.operations.building import BUILDING
-from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
 from tests.support.archives import make_description
 from tests.support.checks import check_store
 from tests.support.git import Repo, Script
-from tests.support.process import Served, forget_heartbeats
+from tests.support.process import Served, forget_heartbeats, installation
 from tests.support.server import eventually
 from tests.support.victim import Victims
 
@@ -40,16 +37,6 @@ def victims() -> Iterator[Victims]:
 def built(settings: Settings) -> Settings:
     """Settings of an installation that may build from this machine's folders."""
     return settings.model_copy(update={"git": settings.git.model_copy(update={"allow_file": True})})
-
-
-@contextmanager
-def installation(settings: Settings) -> Iterator[App]:
-    app = open_app(settings)
-    try:
-        ensure_defaults(app)
-        yield app
-    finally:
-        app.close()
 
 
 def repository(tmp_path: Path, **more: Any) -> Repo:

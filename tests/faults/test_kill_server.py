@@ -18,14 +18,12 @@ from typing import Any
 import pytest
 import urllib3
 
-from entrepot.app import App, open_app
 from entrepot.operations import syncing, working
-from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
 from tests.support.archives import make_source_package
 from tests.support.checks import Answers, answers, check_store
 from tests.support.fake_cran import CONTRIB, FakeCran
-from tests.support.process import Served, forget_heartbeats
+from tests.support.process import Served, forget_heartbeats, installation
 from tests.support.server import eventually, running
 from tests.support.victim import Victims
 
@@ -38,16 +36,6 @@ KILLS = 8
 def victims() -> Iterator[Victims]:
     with Victims() as started:
         yield started
-
-
-@contextmanager
-def installation(settings: Settings) -> Iterator[App]:
-    app = open_app(settings)
-    try:
-        ensure_defaults(app)
-        yield app
-    finally:
-        app.close()
 
 
 def stock(cran: FakeCran) -> None:

@@ -33,7 +33,7 @@ from entrepot.db import sources as db_sources
 from entrepot.db.engine import catalogue_version
 from entrepot.ecosystems.r.versions import version_key
 from entrepot.jobs.polls import Polls
-from entrepot.operations import browsing, builders, building, packages, sources
+from entrepot.operations import browsing, builders, building, buildlists, packages, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
 from entrepot.operations.building import Ran
@@ -301,11 +301,11 @@ def test_each_attempt_names_the_command_that_shows_its_log(app: App, repo: Repo,
     run(app, builder)
     numbers = [int(re.search(r"entrepot logs --transaction-id=(\d+)", text)[1]) for text in messages(app)]  # type: ignore[index]
     assert len(numbers) == 2
-    good, bad = (builders.read_log(app, number) for number in numbers)
+    good, bad = (buildlists.read_log(app, number) for number in numbers)
     assert "built demo 1.0.0.0.0." in good
     assert "failed: it does not compile" in bad
     with pytest.raises(BuildNotFound):
-        builders.read_log(app, numbers[0] + 100)
+        buildlists.read_log(app, numbers[0] + 100)
 
 
 def test_a_rerun_builds_what_was_ignored(app: App, repo: Repo, packer: Packer, clock: Clock) -> None:
@@ -394,7 +394,7 @@ def test_what_was_built_stays_when_its_builder_goes(app: App, repo: Repo) -> Non
     assert len(shown(app)) == 1
     with pytest.raises(BuilderNotFound):
         builders.get_builder(app, "src", "demo")
-    assert len(builders.list_builds(app, "src", "demo", EVERYTHING, newest_only=False)[0]) == 1
+    assert len(buildlists.list_builds(app, "src", "demo", EVERYTHING, newest_only=False)[0]) == 1
 
 
 def test_a_run_of_a_deleted_builder_does_nothing(app: App, repo: Repo) -> None:
@@ -526,18 +526,18 @@ def test_builds_are_listed_with_what_waits(app: App, repo: Repo, packer: Packer)
     repo.tag("v2.0", repo.commit(description("1.5")))
     builder = make(app, repo, trigger=Trigger.TAGS)
     run(app, builder)
-    found, total = builders.list_builds(app, "src", "demo", EVERYTHING, newest_only=False)
+    found, total = buildlists.list_builds(app, "src", "demo", EVERYTHING, newest_only=False)
     assert [(build.status, build.tag) for build in found] == [
         ("waiting", "v2.0"),
         ("failed", "v2.0"),
         ("succeeded", "v1.0"),
     ]
     assert total == 3
-    pages = [builders.list_builds(app, "src", "demo", Page(1, number), newest_only=False)[0] for number in (1, 2, 3)]
+    pages = [buildlists.list_builds(app, "src", "demo", Page(1, number), newest_only=False)[0] for number in (1, 2, 3)]
     assert [build.status for (build,) in pages] == ["waiting", "failed", "succeeded"]
-    assert builders.list_builds(app, "src", None, EVERYTHING, newest_only=True)[1] == 2
+    assert buildlists.list_builds(app, "src", None, EVERYTHING, newest_only=True)[1] == 2
     with pytest.raises(BuildNotFound):
-        builders.list_builds(app, "src", "nobody", EVERYTHING, newest_only=False)
+        buildlists.list_builds(app, "src", "nobody", EVERYTHING, newest_only=False)
 
 
 # --- polls ---------------------------------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -13,8 +16,10 @@ from typing import Any, Self
 import urllib3
 from sqlalchemy import text, update
 
+from entrepot.app import App, open_app
 from entrepot.db import schema
 from entrepot.db.engine import Database
+from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
 from entrepot.web.auth import admin_token
 from entrepot.web.local import WHERE
@@ -99,3 +104,29 @@ class Served:
         except (OSError, ValueError):
             return None
         return str(told["address"]) if told["pid"] == self.process.pid else None
+
+
+def processes_with(text: str) -> list[str]:
+    """Command lines of processes that have `text` in it, or in their environment."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        if int(entry.name) == os.getpid():
+            continue
+        line = variables = b""
+        with contextlib.suppress(OSError):
+            line = (entry / "cmdline").read_bytes()
+            variables = (entry / "environ").read_bytes()  # not of programs with rights of their own
+        if text.encode() in line + variables:
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
+@contextmanager
+def installation(settings: Settings) -> Iterator[App]:
+    """An installation with its defaults, on the real clock."""
+    app = open_app(settings)
+    try:
+        ensure_defaults(app)
+        yield app
+    finally:
+        app.close()

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 
 from entrepot.app import App
 from entrepot.core.errors import Cancelled
-from entrepot.core.gitbuilds import Builder
+from entrepot.core.gitbuilds import Builder, Update
 from entrepot.db import builders as db_builders
 from entrepot.db import jobs as db_jobs
 from entrepot.operations import builders, building
@@ -57,8 +57,10 @@ class Polls:
 
     def look(self, wanted: Sequence[Builder]) -> list[int]:
         """Look at the endpoints of these builders now; the ids of those with something to do or to tell."""
+        with self._app.db.read() as connection:
+            known = db_builders.updates(connection, [builder.id for builder in wanted])
         with ThreadPoolExecutor(min(AT_ONCE, max(1, len(wanted))), thread_name_prefix="poll") as pool:
-            found = list(pool.map(self._has_news, wanted))
+            found = list(pool.map(lambda builder: self._has_news(builder, known[builder.id]), wanted))
         return [builder.id for builder, is_new in zip(wanted, found, strict=True) if is_new]
 
     def _work(self) -> None:
@@ -111,9 +113,9 @@ class Polls:
                 due.append(builder)
         return due
 
-    def _has_news(self, builder: Builder) -> bool:
+    def _has_news(self, builder: Builder, updates: Sequence[Update]) -> bool:
         try:
-            return building.has_news(self._app, builder, check=self._check)
+            return building.has_news(self._app, builder, updates, check=self._check)
         except Cancelled:
             return False
         except Exception:

@@ -1,4 +1,4 @@
-"""Git builders: made, changed, deleted, told to run; what became of their builds."""
+"""Git builders: made, changed, deleted, told to run."""
 
 from __future__ import annotations
 
@@ -18,12 +18,10 @@ from entrepot.db import builders as db_builders
 from entrepot.db import credentials as db_credentials
 from entrepot.db import jobs as db_jobs
 from entrepot.db import sources as db_sources
-from entrepot.db.builders import Attempt
 from entrepot.db.jobs import Job
 from entrepot.ecosystems.python import names as python_names
 from entrepot.ecosystems.r import versions as r_versions
 from entrepot.operations import building, credentials
-from entrepot.operations.browsing import Page
 from entrepot.sources.kinds import KINDS
 
 JOB = "build"
@@ -57,23 +55,6 @@ class BuilderInfo:
     job: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Build:
-    """What is told of one build: an attempt, or (without a transaction) an update that waits or is being built.
-
-    `package` is the builder's name; `status` one of waiting, building, succeeded, failed.
-    """
-
-    package: str
-    status: str
-    transaction: int | None
-    tag: str | None
-    sha: str | None
-    time: datetime
-    error: str | None = None
-    attempts: int = 0
-
-
 def create_builder(
     app: App, source: str, wanted: Wanted, *, actor: str, succeed_on_existing: bool = False
 ) -> tuple[BuilderInfo, Job, bool]:
@@ -88,7 +69,7 @@ def create_builder(
     """
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-    _check_builds(found)
+    check_builds(found)
     wanted = _checked(app, found, wanted)
     building.check_can_build(app.settings, found.type)
     with app.db.write(shows=False) as connection:
@@ -120,14 +101,14 @@ def edit_builder(app: App, source: str, name: str, *, actor: str, **changes: Any
     """
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, _named(found, name))
+        builder = db_builders.get(connection, found, named(found, name))
         before = _wanted(connection, builder)
     if changes.get("name", before.name) != before.name and before.name is not None:
         raise Invalid("the package of a git builder stays", hint="make a git builder for the other package")
     wanted = _checked(app, found, replace(before, **changes))
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, _named(found, name))
+        builder = db_builders.get(connection, found, named(found, name))
         values = _values(connection, wanted)
         db_builders.change(connection, builder.id, **values)
         if _watches(wanted) != _watches(before):
@@ -145,7 +126,7 @@ def delete_builder(app: App, source: str, name: str) -> list[int]:
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, _named(found, name))
+        builder = db_builders.get(connection, found, named(found, name))
         db_builders.change(connection, builder.id, deleted=app.clock(), credential_id=None)
         return [job.id for job in db_jobs.active(connection, kind=JOB, source_id=found.id) if job.subject == builder.id]
 
@@ -175,7 +156,7 @@ def get_builder(app: App, source: str, name: str) -> BuilderInfo:
     """Raises SourceNotFound, BuilderNotFound."""
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
-        return _info(connection, db_builders.get(connection, found, _named(found, name)), found)
+        return _info(connection, db_builders.get(connection, found, named(found, name)), found)
 
 
 def request_run(app: App, source: str, name: str, *, actor: str) -> Job:
@@ -186,7 +167,7 @@ def request_run(app: App, source: str, name: str, *, actor: str) -> Job:
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, _named(found, name))
+        builder = db_builders.get(connection, found, named(found, name))
         for update in db_builders.updates(connection, [builder.id])[builder.id]:
             if update.state is UpdateState.WAITING and update.due is not None:
                 db_builders.change_update(connection, update.id, due=None)
@@ -209,7 +190,7 @@ def request_rerun(
     """
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
-        builder = db_builders.get(connection, found, _named(found, name))
+        builder = db_builders.get(connection, found, named(found, name))
         updates = db_builders.updates(connection, [builder.id])[builder.id]
         update = _meant(builder, updates, tag, commit)
         db_builders.change_update(connection, update.id, state=UpdateState.WAITING, attempts=0, due=None)
@@ -223,56 +204,16 @@ def request_runs_due(app: App, builder_ids: Sequence[int], *, actor: str) -> lis
         return [_request(app, connection, builder, actor) for builder in found if builder is not None]
 
 
-def list_builds(app: App, source: str, name: str | None, page: Page, *, newest_only: bool) -> tuple[list[Build], int]:
-    """Builds of a source's packages (of one), the newest first, those that wait or run before them; how many in all.
-
-    Args:
-        newest_only: of each builder the last alone.
-
-    Raises:
-        SourceNotFound, BuildNotFound: there is nothing of that name.
-    """
-    with app.db.read() as connection:
-        found = db_sources.get(connection, source)
-        _check_builds(found)
-        builders = {builder.id: builder for builder in db_builders.live(connection, source_id=found.id)}
-        name = name and _named(found, name)
-        wanted = _of_name(builders, name)
-        open_ = _open_builds(connection, wanted)
-        known = next((builder.name for builder in wanted if builder.name), name)
-        first = open_[page.offset : page.offset + page.limit]
-        some = {"limit": page.limit - len(first), "offset": max(0, page.offset - len(open_))}
-        done, total = db_builders.attempts(
-            connection, source_id=found.id, name=known if name else None, newest_only=newest_only, **some
-        )
-    if name is not None and not wanted and not total:
-        raise BuildNotFound(
-            f"source {found.name!r} has no build of {name!r}", hint="`entrepot list git-builders` shows what it builds"
-        )
-    return [*first, *(_build(attempt, builders) for attempt in done)], total + len(open_)
-
-
-def read_log(app: App, transaction: int) -> str:
-    """The log of the attempt that a transaction records. Raises BuildNotFound."""
-    with app.db.read() as connection:
-        log = db_builders.log_of(connection, transaction)
-    if log is None:
-        raise BuildNotFound(
-            f"transaction {transaction} is no build from Git", hint="`entrepot list git-builds` shows their numbers"
-        )
-    return log
-
-
 # --- checks --------------------------------------------------------------------------------------------------------
 
 
-def _named(source: Source, name: str) -> str:
+def named(source: Source, name: str) -> str:
     """A builder's name as it is kept, which for Python is the normal form."""
     is_python = source.type is SourceType.GIT_PYTHON and python_names.is_name(name)
     return python_names.normalize(name) if is_python else name
 
 
-def _check_builds(source: Source) -> None:
+def check_builds(source: Source) -> None:
     if not KINDS[source.type].builds:
         raise WrongType(
             f"source {source.name!r} is of type {source.type.value}, which has no git builders",
@@ -407,32 +348,3 @@ def _info(connection: Connection, builder: Builder, source: Source) -> BuilderIn
     keys = {row.id: row.name for row in db_credentials.every(connection)}
     jobs = {job.subject: job.id for job in db_jobs.active(connection, kind=JOB, source_id=source.id)}
     return BuilderInfo(builder, source.name, keys.get(builder.credential_id or 0), jobs.get(builder.id))
-
-
-def _of_name(builders: dict[int, Builder], name: str | None) -> list[Builder]:
-    if name is None:
-        return list(builders.values())
-    return [builder for builder in builders.values() if name in (builder.name, builder.label, str(builder.id))]
-
-
-def _open_builds(connection: Connection, builders: Sequence[Builder]) -> list[Build]:
-    """What waits or is being built, each builder's in its order."""
-    running = {job.subject for job in db_jobs.active(connection, kind=JOB) if job.state == "running"}
-    builds = []
-    for id_, updates in db_builders.updates(connection, [builder.id for builder in builders]).items():
-        label = next(builder.label for builder in builders if builder.id == id_)
-        waiting = [update for update in updates if update.state is UpdateState.WAITING]
-        for number, update in enumerate(waiting):
-            is_running = id_ in running and number == 0
-            status = "building" if is_running else "waiting"
-            time = update.due or update.seen
-            builds.append(Build(label, status, None, update.tag, update.sha, time, attempts=update.attempts))
-    return builds
-
-
-def _build(attempt: Attempt, builders: dict[int, Builder]) -> Build:
-    builder = builders.get(attempt.builder_id)
-    label = attempt.name or (builder.label if builder else f"#{attempt.builder_id}")
-    return Build(
-        label, attempt.status, attempt.transaction_id, attempt.tag, attempt.sha, attempt.finished, attempt.error
-    )

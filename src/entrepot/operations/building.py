@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -156,16 +156,18 @@ def git_of(app: App) -> GitClient:
     )
 
 
-def has_news(app: App, builder: Builder, *, check: Check) -> bool:
-    """Look at an endpoint without writing anything: whether a run would have something to do, or to tell."""
+def has_news(app: App, builder: Builder, updates: Sequence[Update], *, check: Check) -> bool:
+    """Look at an endpoint without writing anything: whether a run would have something to do, or to tell.
+
+    Args:
+        updates: all that is known of it.
+    """
     try:
         refs = git_of(app).refs(builder.url, _login(app, builder), log=lambda _: None, check=check)
     except Cancelled:
         raise
     except EntrepotError as error:
         return error.message != builder.fault
-    with app.db.read() as connection:
-        updates = db_builders.updates(connection, [builder.id])[builder.id]
     try:
         return bool(_news(builder, refs, updates)) or builder.fault is not None
     except BuildFailed as error:
@@ -225,7 +227,7 @@ def _look(this: _Run) -> tuple[_Run, Refs]:
     return this, refs
 
 
-def _news(builder: Builder, refs: Refs, updates: list[Update]) -> News:
+def _news(builder: Builder, refs: Refs, updates: Sequence[Update]) -> News:
     """Raises BuildFailed: the branch isn't there."""
     if builder.trigger is Trigger.TAGS:
         return news_of_tags({name: tag.sha for name, tag in refs.tags.items()}, updates)

@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 from entrepot.core.errors import Conflict, JobNotFound
 from entrepot.core.gitbuilds import Trigger
 from entrepot.db.jobs import Job
-from entrepot.operations import builders, working
-from entrepot.operations.builders import Build, BuilderInfo, Wanted
+from entrepot.operations import builders, buildlists, working
+from entrepot.operations.builders import BuilderInfo, Wanted
+from entrepot.operations.buildlists import Build
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, ContextDep, Number, PageDep
 from entrepot.web.api.jobs import job_shape
@@ -141,7 +142,7 @@ def list_all(app: AppDep) -> list[BuilderShape]:
 @every.get("/transactions/{id}/log")
 def build_log(app: AppDep, id: Number) -> BuildLogShape:
     """The log of the attempt at a build that a transaction records."""
-    return BuildLogShape(transaction=id, log=builders.read_log(app, id))
+    return BuildLogShape(transaction=id, log=buildlists.read_log(app, id))
 
 
 @every.get("/sources/{source}/git-builds")
@@ -154,7 +155,7 @@ def list_builds(
     newest: bool = False,
 ) -> list[BuildShape]:
     """Builds of a source, the newest first; `newest`: of each builder the last alone."""
-    rows, total = builders.list_builds(app, source, name, page, newest_only=newest)
+    rows, total = buildlists.list_builds(app, source, name, page, newest_only=newest)
     return counted([BuildShape.of(row) for row in rows], total, response)
 
 
