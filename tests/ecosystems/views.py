@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from entrepot.core.answers import About, Unlearned
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256, seconds
+from entrepot.core.platforms import Platform
 from entrepot.ecosystems.python.entry import Entry, pack
 from entrepot.ecosystems.python.names import normalize, parse_file_name
 from entrepot.ecosystems.r import paths
@@ -90,6 +91,7 @@ class FixedView:
     abouts: Mapping[str, About] = field(default_factory=dict)
     learnt: Mapping[int, Sha256] = field(default_factory=dict)
     documents: Mapping[Sha256, bytes] = field(default_factory=dict)
+    shelves: Mapping[Platform, tuple[Listed, ...]] = field(default_factory=dict)
 
     def current(self) -> list[Listed]:
         return [each for each in self.files if each.status is FileStatus.CURRENT]
@@ -119,3 +121,22 @@ class FixedView:
         if file.sha256 not in self.documents:
             raise Unlearned(lambda: None)
         return self.documents[file.sha256]
+
+    def binary(self, file: File, platforms: Sequence[Platform]) -> tuple[Listed, Platform] | None:
+        for platform in platforms:
+            for each in self.shelves.get(platform, ()):
+                if (each.file.package, each.file.version) == (file.package, file.version):
+                    return each, platform
+        return None
+
+    def binaries(self, platforms: Sequence[Platform]) -> list[Listed]:
+        return [each for platform in platforms for each in self.shelves.get(platform, ())]
+
+    def binaries_key(self, platforms: Sequence[Platform]) -> str:
+        return ",".join(platform.path for platform in platforms if platform in self.shelves)
+
+    def binaries_of(self, package: PackageName, platforms: Sequence[Platform]) -> list[Listed]:
+        return [each for each in self.binaries(platforms) if each.file.package == package]
+
+    def platforms(self) -> list[Platform]:
+        return sorted(self.shelves)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256
+from entrepot.core.platforms import BinaryAsk, Fallback, Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class Ask:
     """A request below `/{repository}/{snapshot}/`: the decoded tail of the path and the facts that matter.
 
     `tail` has no slash at its end; `is_folder` says whether the path had one. `files_at` is the URL, as the client
-    knows the server, below which each file of the snapshot is at `PROJECT/FILE` too.
+    knows the server, below which each file of the snapshot is at `PROJECT/FILE` too. `binary` is what binary packages
+    are asked for at the addresses of source packages, as below `__linux__`; None where none are.
     """
 
     tail: str
@@ -22,6 +24,7 @@ class Ask:
     user_agent: str = ""
     is_folder: bool = False
     files_at: str = ""
+    binary: BinaryAsk | None = None
 
 
 class About(NamedTuple):
@@ -82,6 +85,21 @@ class View(Protocol):
     def metadata(self, file: File) -> bytes:
         """A metadata document (Python: core metadata), which is itself a file of the store. Raises Unlearned."""
 
+    def binary(self, file: File, platforms: Sequence[Platform]) -> tuple[Listed, Platform] | None:
+        """The binary package of a listed source package (R), of the first of these platforms that has one."""
+
+    def binaries(self, platforms: Sequence[Platform]) -> list[Listed]:
+        """The binary packages (R) of these platforms, of packages and in an order as `current`; each once."""
+
+    def binaries_key(self, platforms: Sequence[Platform]) -> str:
+        """Names what `binaries` gives besides the view's own packages."""
+
+    def binaries_of(self, package: PackageName, platforms: Sequence[Platform]) -> list[Listed]:
+        """The binary packages of one package for these platforms, whatever their versions."""
+
+    def platforms(self) -> Sequence[Platform]:
+        """Those for which some source of the repository has binary packages; sorted."""
+
 
 class Index(NamedTuple):
     """The bytes of an index, and how many of its entries lack facts that may still be learnt."""
@@ -124,11 +142,19 @@ class LargeDocument:
 
 @dataclass(frozen=True, slots=True)
 class SendFile:
-    """One listed file, byte for byte as it came; `package_type` is told of R's packages alone."""
+    """One listed file, byte for byte as it came.
+
+    Of R's packages is told whether they are source or binary, `package_type`, and for which `platform`; where a binary
+    package was asked for, `fallback` says why the source package is given. `varies` says whether the User-Agent chose
+    it.
+    """
 
     listed: Listed
     media_type: str
     package_type: str | None = None
+    platform: Platform | None = None
+    fallback: Fallback | None = None
+    varies: bool = False
 
 
 @dataclass(frozen=True, slots=True)

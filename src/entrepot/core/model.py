@@ -38,6 +38,13 @@ class SourceType(StrEnum):
     LOCAL_PYTHON = "local-python"
     GIT = "git"
     GIT_PYTHON = "git-python"
+    BIOCONDUCTOR_PART = "bioconductor-part"
+    BINARIES = "binaries"
+    MIRRORED_BINARIES = "mirrored-binaries"
+
+
+PARTS = frozenset({SourceType.BIOCONDUCTOR_PART, SourceType.BINARIES, SourceType.MIRRORED_BINARIES})
+"""Types of sources that are part of another one: nobody makes, names or subscribes to them by themselves."""
 
 
 SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
@@ -57,7 +64,9 @@ SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
     ),
 }
 """Which sources a repository of a type may subscribe to."""
-WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON]
+BINARIES = frozenset({SourceType.BINARIES, SourceType.MIRRORED_BINARIES})
+"""Parts with the binary packages of one platform, ours or a mirror's."""
+WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON] | BINARIES
 """Sources whose versions are all current, side by side, each with any number of files."""
 
 
@@ -77,7 +86,8 @@ class Source:
     """Files from one place. `synced_from` is when the newest successful sync of a mirror began (UTC).
 
     A curated source shows files of a mirror, `base_id`; `shows_archive` says whether it shows what the mirror had
-    archived by then.
+    archived by then. A source of one Bioconductor version has a `version`. A part belongs to the source `owner_id`, in
+    which `part` names it: `3.18/bioc` of Bioconductor, `core.platforms.Platform.path` of binary packages.
     """
 
     id: int
@@ -88,6 +98,9 @@ class Source:
     synced_from: datetime | None = None
     base_id: int | None = None
     shows_archive: bool = True
+    version: str | None = None
+    owner_id: int | None = None
+    part: str | None = None
 
     @property
     def is_read_by_project(self) -> bool:
@@ -120,13 +133,17 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """Repository -> source at a position, in the half-open interval of transactions [since, until)."""
+    """Repository -> source at a position, in the half-open interval of transactions [since, until).
+
+    `version` is which one of Bioconductor, where the source has several and the repository wants one.
+    """
 
     repository_id: int
     source_id: int
     position: int
     since: TransactionId
     until: TransactionId
+    version: str | None = None
 
 
 class Brief(NamedTuple):

@@ -58,6 +58,16 @@ def visible_of(
     return _listed(connection, query)
 
 
+def ever(connection: Connection, cut: Cut, packages: Collection[PackageName] | None = None) -> list[Listed]:
+    """All that a source showed at a cut or before, of some packages or of all; by package, the newest last."""
+    query = select(*_file_columns(cut)).join(visibility, files.c.id == visibility.c.file_id)
+    query = query.where(visibility.c.source_id == cut.source_id, visibility.c.since <= cut.upto).distinct()
+    if packages is not None:
+        query = query.where(files.c.source_id == cut.files_of, bulk.among(connection, files.c.package, packages))
+    found = in_order(list(map(File._make, bulk.rows(connection, query))))
+    return [Listed(file, FileStatus.CURRENT) for file in found]
+
+
 def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
     """How many packages are current at a cut, and how many versions there are in all."""
     query = _by_source(cut, select(visibility.c.status, func.count()), None).group_by(visibility.c.status)

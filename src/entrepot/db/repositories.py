@@ -124,4 +124,5 @@ def _subscription(row: RowMapping) -> Subscription:
         position=row["position"],
         since=TransactionId(row["since"]),
         until=TransactionId(row["until"]),
+        version=row["version"],
     )

@@ -67,6 +67,7 @@ sources = Table(
     Column("type", String(30), nullable=False),
     Column("created", UtcDateTime, nullable=False),
     Column("deleted", UtcDateTime),
+    Column("version", String(20), comment="of a source of one Bioconductor version"),
     Index(
         "uq_sources_live_name",
         "name",
@@ -117,7 +118,17 @@ subscriptions = Table(
     Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
     Column("position", Integer, nullable=False),
     Column("until", BigInteger, nullable=False),
+    Column("version", String(20), comment="the Bioconductor version that is wanted of the source"),
     Index("ix_subscriptions_source", "source_id"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("owner_id", Serial, ForeignKey("sources.id"), nullable=False, comment="the source that it is part of"),
+    Column("path", String(100), nullable=False, comment="3.18/bioc, or a platform: linux/bookworm/4.2/x86_64"),
+    UniqueConstraint("owner_id", "path"),
 )
 
 files = Table(
@@ -173,6 +184,84 @@ mirrors = Table(
     Column("error_code", String(60)),
     Column("error", Text),
     Column("next_try", UtcDateTime),
+    Column("facts", JSON, comment="validators of what else upstream tells of its packages (package_facts)"),
+)
+
+package_facts = Table(
+    "package_facts",
+    metadata,
+    Column("source_id", Serial, ForeignKey("sources.id"), primary_key=True, autoincrement=False),
+    Column("package", String, primary_key=True),
+    Column("version", String, primary_key=True),
+    Column("title", Text),
+    Column("system_requirements", Text, comment="as DESCRIPTION has it; NULL: none"),
+    sqlite_with_rowid=False,
+)
+
+bioconductor_configs = Table(
+    "bioconductor_configs",
+    metadata,
+    Column("since", Serial, ForeignKey("transactions.id"), primary_key=True, autoincrement=False),
+    Column("source_id", Serial, ForeignKey("sources.id"), nullable=False),
+    Column("body", LargeBinary, nullable=False, comment="upstream's config.yaml from then on, zlib"),
+)
+
+requirement_rules = Table(
+    "requirement_rules",
+    metadata,
+    Column("id", Serial, primary_key=True, autoincrement=False, comment="always 1"),
+    Column("origin", Text, nullable=False, comment="where they were read"),
+    Column("read", UtcDateTime, nullable=False),
+    Column("digest", String(64), nullable=False, comment="SHA-256 of the rules"),
+    Column("rules", LargeBinary, nullable=False, comment="file's name -> rule: JSON, zlib"),
+    Column("faults", JSON, nullable=False, comment="a line for each file that could not be used"),
+)
+
+build_targets = Table(
+    "build_targets",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("distribution", String(40), nullable=False),
+    Column("r", Text, nullable=False, comment="R's program, where the builds run"),
+    Column("r_version", String(20), nullable=False, comment="as it was told when the target was made: 4.2.2"),
+    Column("arch", String(20), nullable=False),
+    Column("command", Text, nullable=False, comment="what runs a shell on another system; empty: this machine"),
+    Column("repository", String(100), nullable=False, comment="name of the R repository that libraries come from"),
+    Column("sources", JSON, comment="ids of the sources that are built; NULL: all that can be"),
+    Column("created", UtcDateTime, nullable=False),
+    Column("deleted", UtcDateTime),
+    Column("seen", BigInteger, nullable=False, comment="newest transaction that its last whole run saw"),
+    Column("fault", Text, comment="why its last run could build nothing"),
+    Index(
+        "uq_build_targets_live_name",
+        "name",
+        unique=True,
+        sqlite_where=text("deleted IS NULL"),
+        postgresql_where=text("deleted IS NULL"),
+    ),
+)
+
+binary_builds = Table(
+    "binary_builds",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    Column("target_id", Serial, ForeignKey("build_targets.id"), nullable=False),
+    Column("source_id", Serial, ForeignKey("sources.id"), nullable=False, comment="the source that lists the package"),
+    Column("package", String, nullable=False),
+    Column("version", String, nullable=False),
+    Column("platform", String(100), nullable=False, comment="as in parts.path"),
+    Column("inputs", String(64), nullable=False, comment="SHA-256 of what a build of it depends on"),
+    Column("linking", JSON, nullable=False, comment="package of LinkingTo -> version that it was built with"),
+    Column("status", String(10), nullable=False, comment="built or failed"),
+    Column("exit_code", Integer),
+    Column("error", Text),
+    Column("started", UtcDateTime, nullable=False),
+    Column("finished", UtcDateTime, nullable=False),
+    Column("transaction_id", Serial, ForeignKey("transactions.id"), comment="that shows the binary"),
+    Column("log", LargeBinary, nullable=False, comment="UTF-8, zlib"),
+    Index("ix_binary_builds_package", "source_id", "package", "id"),
+    Index("ix_binary_builds_target", "target_id", "source_id", "package", "id"),
 )
 
 catalogue = Table(

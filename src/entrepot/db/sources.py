@@ -12,12 +12,15 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from entrepot.core.errors import SourceNotFound
 from entrepot.core.model import Source, SourceType
 from entrepot.db.named import find_live
-from entrepot.db.schema import curations, mirrors, sources, transactions
+from entrepot.db.schema import curations, mirrors, parts, sources, transactions
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorState:
-    """What the newest sync of a mirror left: validators for conditional requests, and its outcome."""
+    """What the newest sync of a mirror left: validators for conditional requests, and its outcome.
+
+    `facts` are the validators of what else upstream tells of its packages.
+    """
 
     source_id: int
     upstream: str
@@ -28,6 +31,7 @@ class MirrorState:
     error_code: str | None
     error: str | None
     next_try: datetime | None
+    facts: dict[str, list[str | None]] | None = None
 
 
 _QUERY = (
@@ -37,21 +41,25 @@ _QUERY = (
         mirrors.c.synced_from,
         curations.c.base_id,
         curations.c.shows_archive,
+        parts.c.owner_id,
+        parts.c.path,
     )
     .outerjoin(mirrors, mirrors.c.source_id == sources.c.id)
     .outerjoin(curations, curations.c.source_id == sources.c.id)
+    .outerjoin(parts, parts.c.source_id == sources.c.id)
 )
+_WHOLE = _QUERY.where(parts.c.source_id.is_(None))
 
 
-def add(connection: Connection, *, name: str, type_: SourceType, now: datetime) -> int:
-    result = connection.execute(insert(sources).values(name=name, type=type_.value, created=now))
+def add(connection: Connection, *, name: str, type_: SourceType, now: datetime, version: str | None = None) -> int:
+    result = connection.execute(insert(sources).values(name=name, type=type_.value, created=now, version=version))
     (id_,) = result.inserted_primary_key or (0,)
     return int(id_)
 
 
 def find(connection: Connection, name_or_id: str | int) -> Source | None:
-    """A live source by its name, else by its id."""
-    row = find_live(connection, _QUERY, sources, name_or_id)
+    """A live source by its name, else by its id; parts of sources are not found by either."""
+    row = find_live(connection, _WHOLE, sources, name_or_id)
     return _source(row) if row else None
 
 
@@ -75,8 +83,8 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Source]:
 
 
 def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Source]:
-    """All live sources (or those of `ids`), by id."""
-    query = _QUERY.where(sources.c.deleted.is_(None)).order_by(sources.c.id)
+    """All live sources (or those of `ids`), by id; but for parts of others."""
+    query = _WHOLE.where(sources.c.deleted.is_(None)).order_by(sources.c.id)
     if ids is not None:
         query = query.where(sources.c.id.in_(list(ids)))
     return [_source(row) for row in connection.execute(query).mappings()]
@@ -91,8 +99,12 @@ def newest_transactions(connection: Connection, ids: Iterable[int]) -> dict[int,
 
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
-    query = select(sources.c.id, sources.c.name).where(sources.c.id.in_(list(ids)))
-    return {row.id: row.name for row in connection.execute(query)}
+    """Source id -> name; a part's is that of its owner and what names it within that."""
+    owners = sources.alias()
+    query = select(sources.c.id, sources.c.name, owners.c.name.label("owner"), parts.c.path)
+    query = query.outerjoin(parts, parts.c.source_id == sources.c.id).outerjoin(owners, owners.c.id == parts.c.owner_id)
+    rows = connection.execute(query.where(sources.c.id.in_(list(ids))))
+    return {row.id: row.name if row.owner is None else f"{row.owner}/{row.path}" for row in rows}
 
 
 def rename(connection: Connection, id_: int, name: str) -> None:
@@ -132,4 +144,7 @@ def _source(row: RowMapping) -> Source:
         synced_from=row["synced_from"],
         base_id=row["base_id"],
         shows_archive=row["shows_archive"] is not False,
+        version=row["version"],
+        owner_id=row["owner_id"],
+        part=row["path"],
     )

@@ -27,6 +27,7 @@ from entrepot.core.snapshots import (
     time_of,
 )
 from entrepot.db import changes as db_changes
+from entrepot.db import parts as db_parts
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -143,13 +144,13 @@ def list_transactions(
     with app.db.read() as connection:
         repository_id = None
         if source is not None:
-            source_ids = [db_sources.get(connection, source).id]
+            wanted = [db_sources.get(connection, source).id]
         else:
             repository_id = db_repositories.get(connection, repo or "").id
-            source_ids = sorted({s.source_id for s in db_repositories.all_subscriptions(connection, repository_id)})
+            wanted = [s.source_id for s in db_repositories.all_subscriptions(connection, repository_id)]
         rows, total = db_transactions.page(
             connection,
-            source_ids=source_ids,
+            source_ids=db_parts.with_parts(connection, set(wanted)),
             repository_id=repository_id,
             newest_first=not ascending,
             limit=page.limit,

@@ -20,7 +20,8 @@ from entrepot.core.model import (
     Source,
     TransactionId,
 )
-from entrepot.core.snapshots import Cut, Latest, Snapshot, parse_snapshot, resolve
+from entrepot.core.platforms import BinaryAsk
+from entrepot.core.snapshots import AsOfTransaction, Cut, Latest, Snapshot, parse_snapshot, resolve
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -29,7 +30,9 @@ from entrepot.db.sources import MirrorState
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
 from entrepot.ecosystems.python import pypi
-from entrepot.ecosystems.r import cran
+from entrepot.ecosystems.r import cran, useragent
+from entrepot.operations import shelves
+from entrepot.operations.shelves import Shelf
 from entrepot.operations.view import DatabaseView
 from entrepot.storage import Key
 
@@ -43,14 +46,16 @@ class Ecosystem:
     """How a type of repository answers.
 
     `choose` tells which of the forms of an index an Accept header takes; None where the path alone decides.
+    `binary_ask` reads what binary packages are asked for below `__linux__`, None where there is no such place.
     """
 
     answer: Answerer
     choose: Callable[[str], str] | None = None
+    binary_ask: Callable[..., BinaryAsk] | None = None
 
 
 ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {
-    RepositoryType.R: Ecosystem(cran.answer),
+    RepositoryType.R: Ecosystem(cran.answer, binary_ask=useragent.binary_ask),
     RepositoryType.PYTHON: Ecosystem(pypi.answer, choose=pypi.choose),
 }
 
@@ -100,6 +105,7 @@ class _Resolved:
     sources: Mapping[int, Source]
     times: Mapping[TransactionId, datetime]
     filled: int
+    shelves: tuple[Shelf, ...]
 
 
 def open_view(app: App, repo: str, snapshot: str) -> OpenView:
@@ -126,7 +132,7 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         changed=None if is_moving else max(resolved.times.values(), default=None),
         times=resolved.times,
         filled=resolved.filled,
-        view=DatabaseView(app, resolved.cuts, resolved.sources),
+        view=DatabaseView(app, resolved.cuts, resolved.sources, resolved.shelves),
     )
 
 
@@ -147,8 +153,10 @@ def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, vers
     sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
     if isinstance(wanted, Latest):
         _check_any_synced(repository, sources, mirrors)
+    upto = wanted.id if isinstance(wanted, AsOfTransaction) else history.newest()
+    found = shelves.at_snapshot(connection, cuts, wanted, history, upto=upto, today=app.today())
     times = db_transactions.times(connection, [cut.upto for cut in cuts])
-    return _Resolved(version, repository, cuts, sources, times, sum(mirror.filled for mirror in mirrors))
+    return _Resolved(version, repository, cuts, sources, times, sum(mirror.filled for mirror in mirrors), found)
 
 
 def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mirrors: Sequence[MirrorState]) -> None:
@@ -180,6 +188,18 @@ def chooser(opened: OpenView) -> Callable[[str], str] | None:
     """What tells the form of an index by the client's Accept; None where the path alone decides."""
     ecosystem = ECOSYSTEMS.get(opened.repository.type)
     return ecosystem.choose if ecosystem is not None else None
+
+
+def binary_ask(opened: OpenView) -> Callable[..., BinaryAsk] | None:
+    """What reads which binary packages a client wants; None where the repository has none."""
+    ecosystem = ECOSYSTEMS.get(opened.repository.type)
+    return ecosystem.binary_ask if ecosystem is not None else None
+
+
+def agent_form(agent: str) -> str:
+    """What of a User-Agent decides which binary packages it is given."""
+    found = useragent.read(agent)
+    return f"{found.r} {found.arch}"
 
 
 def patiently(ask: Callable[[], T]) -> T:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid, NameTaken, SourceInUse
-from entrepot.core.model import Source, SourceType, check_name
+from entrepot.core.model import PARTS, Source, SourceType, check_name
 from entrepot.core.snapshots import cut_of
 from entrepot.db import curations as db_curations
 from entrepot.db import files as db_files
@@ -137,8 +137,8 @@ def repository_sources(app: App, repo: str) -> list[SourceInfo]:
 
 def _check_can_create(type_: SourceType) -> None:
     kind = KINDS.get(type_)
-    if kind is None:
-        ready = ", ".join(t.value for t, k in KINDS.items() if not k.is_predefined)
+    if kind is None or type_ in PARTS:
+        ready = ", ".join(t.value for t, k in KINDS.items() if not k.is_predefined and t not in PARTS)
         raise Invalid(f"sources of type {type_.value} are not available in this version", hint=f"available: {ready}")
     if kind.is_predefined:
         raise Invalid(f"the source of type {type_.value} exists from the start", hint="subscribe a repository to it")

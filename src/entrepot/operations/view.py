@@ -15,12 +15,15 @@ from entrepot.core.answers import About, Unlearned
 from entrepot.core.compose import compose
 from entrepot.core.errors import FileLost, NeverSynced
 from entrepot.core.model import Brief, File, FileStatus, Listed, PackageName, Sha256, Source, TransactionId
+from entrepot.core.platforms import Platform
 from entrepot.core.snapshots import PRESENT, Cut
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
 from entrepot.db import sources as db_sources
 from entrepot.flights import Flight
+from entrepot.operations import shelves
+from entrepot.operations.shelves import Shelf
 from entrepot.sources.kinds import KINDS
 from entrepot.sources.projects import topic
 from entrepot.storage import Key
@@ -38,8 +41,11 @@ class DatabaseView:
     projects of such sources that were looked at (`Database.is_fresh`).
     """
 
-    def __init__(self, app: App, cuts: Sequence[Cut], sources: Mapping[int, Source]) -> None:
+    def __init__(
+        self, app: App, cuts: Sequence[Cut], sources: Mapping[int, Source], binaries: Sequence[Shelf] = ()
+    ) -> None:
         self._app = app
+        self._shelves = binaries
         self._cuts = cuts
         self._sources = sources
         self._upto = {cut.source_id: cut.upto for cut in cuts}
@@ -104,6 +110,36 @@ class DatabaseView:
             return False
         state = db_projects.state(connection, cut.source_id, package)
         return state is not None and state.is_there
+
+    def binary(self, file: File, platforms: Sequence[Platform]) -> tuple[Listed, Platform] | None:
+        """One look at the few shelves that fit; none where there are none."""
+        cut = next(cut for cut in self._cuts if cut.source_id == file.source_id)
+        some = shelves.of_source(self._shelves, cut, platforms)
+        if not some:
+            return None
+        with self._app.db.read() as connection:
+            return shelves.binary_of(connection, some, Listed(file, FileStatus.CURRENT))
+
+    def binaries(self, platforms: Sequence[Platform]) -> list[Listed]:
+        with self._app.db.read() as connection:
+            layers = []
+            for cut in self._cuts:
+                some = shelves.of_source(self._shelves, cut, platforms)
+                rows = shelves.of_all(connection, some, cut) if some else []
+                layers.append(_CutLayer(connection, cut, rows, _name_of_listed, False))
+            return compose(layers, _name_of_listed)
+
+    def binaries_of(self, package: PackageName, platforms: Sequence[Platform]) -> list[Listed]:
+        cut, _ = self._winner(package)
+        some = shelves.of_source(self._shelves, cut, platforms) if cut is not None else []
+        with self._app.db.read() as connection:
+            return [row for shelf in some for row in shelves.of_package(connection, shelf, package)]
+
+    def binaries_key(self, platforms: Sequence[Platform]) -> str:
+        return ",".join(shelf.key for shelf in self._shelves if shelf.platform in platforms)
+
+    def platforms(self) -> list[Platform]:
+        return sorted({shelf.platform for shelf in self._shelves})
 
     def names(self) -> Iterator[PackageName]:
         """Raises NeverSynced: a mirror's list of names was never read."""

@@ -87,4 +87,5 @@ KINDS: dict[SourceType, Kind] = {
     SourceType.LOCAL_PYTHON: Kind(takes_files=True),
     SourceType.GIT: Kind(builds=True),
     SourceType.GIT_PYTHON: Kind(builds=True),
+    SourceType.BINARIES: Kind(takes_files=True),
 }

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from entrepot.documents import Rendered
 from entrepot.web.reply import ALWAYS, Headers, of_unchanged
@@ -26,8 +26,13 @@ _ENTRY = 500
 _BODY = 1000
 """About what an entry and each of its forms cost besides the bytes."""
 
-Choose = Callable[[str], str]
-"""Which form of an index an Accept header takes."""
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How one of several answers at a path is chosen: by the header `accept` or `user-agent`, `form` names it."""
+
+    header: Literal["accept", "user-agent"]
+    form: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ class Ready:
     topics that it is of.
 
     `document` is the key of the rendered index that it is, `digest` that of its bytes. `expires` is when it has to be
-    made anew, in seconds since 1970.
+    made anew, in seconds since 1970. `tally` is called each time that it is given out.
     """
 
     version: int
@@ -62,6 +67,7 @@ class Ready:
     digest: str = ""
     expires: float | None = None
     topics: Collection[str] = ()
+    tally: Callable[[], None] | None = None
 
     @property
     def weight(self) -> int:
@@ -82,9 +88,9 @@ class Hit(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """What is kept of a path: one answer, under "", or one for each form of which `choose` tells by the Accept."""
+    """What is kept of a path: one answer, under "", or one for each form of which `choose` tells by a header."""
 
-    choose: Choose | None
+    choose: Choice | None
     forms: dict[str, Ready]
 
 
@@ -108,12 +114,12 @@ class HotAnswers:
         """Whether there may be an answer for `path`."""
         return path in self._kept
 
-    def find(self, path: bytes, accept: str = "") -> Hit | None:
-        """The answer to GET and HEAD of `path` as it stands in the request line, with this Accept header."""
+    def find(self, path: bytes, accept: str = "", agent: str = "") -> Hit | None:
+        """The answer to GET and HEAD of `path` as it stands in the request line, with these Accept and User-Agent."""
         entry = self._kept.get(path)
         if entry is None:
             return None
-        form = "" if entry.choose is None else entry.choose(accept)
+        form = "" if entry.choose is None else _form(entry.choose, accept, agent)
         found = entry.forms.get(form)
         if found is None:
             return None
@@ -129,19 +135,21 @@ class HotAnswers:
             return None
         return Hit(found, rendered)
 
-    def keep(self, path: bytes, ready: Ready, *, choose: Choose | None = None, accept: str = "") -> None:
+    def keep(
+        self, path: bytes, ready: Ready, *, choose: Choice | None = None, accept: str = "", agent: str = ""
+    ) -> None:
         """Keep an answer, unless the catalogue has changed since it was made.
 
         Args:
-            choose: tells the form by the Accept, where the path alone doesn't decide.
-            accept: that of the request that was answered.
+            choose: tells the form by a header, where the path alone doesn't decide.
+            accept, agent: those headers of the request that was answered.
         """
         if not self.is_fresh(ready.version, ready.topics) or self._is_over(ready):
             return
-        form = "" if choose is None else choose(accept)
+        form = "" if choose is None else _form(choose, accept, agent)
         with self._lock:
             entry = self._kept.get(path)
-            if entry is None or entry.choose is not choose:
+            if entry is None or entry.choose != choose:
                 self._forget(path)
                 entry = self._kept[path] = _Entry(choose, {})
             old = entry.forms.get(form)
@@ -162,6 +170,10 @@ class HotAnswers:
         old = self._kept.pop(path, None)
         if old is not None:
             self._weight -= sum(ready.weight for ready in old.forms.values())
+
+
+def _form(choose: Choice, accept: str, agent: str) -> str:
+    return choose.form(accept if choose.header == "accept" else agent)
 
 
 def body(

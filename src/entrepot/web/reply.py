@@ -59,15 +59,17 @@ class Request:
     sends_path: bool = False
     sends_reason: bool = False
     scheme: str = "http"
+    query: str = ""
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         path, mark, _ = raw.decode("latin-1").partition("?")
-        has_query = bool(mark or scope.get("query_string"))
-        extensions, scheme = scope.get("extensions") or {}, scope.get("scheme", "http")
-        return cls(scope["method"], path, has_query, headers, PATHSEND in extensions, REASON in extensions, scheme)
+        query = (scope.get("query_string") or b"").decode("latin-1")
+        told, scheme = scope.get("extensions") or {}, scope.get("scheme", "http")
+        has_query = bool(mark or query)
+        return cls(scope["method"], path, has_query, headers, PATHSEND in told, REASON in told, scheme, query)
 
 
 class Reply:

@@ -16,15 +16,16 @@ import re
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, LargeDocument, MovedTo, SendFile, Unlearned
 from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, UpstreamUnavailable
 from entrepot.core.model import File, RepositoryType
+from entrepot.core.platforms import BinaryAsk
 from entrepot.documents import OnDisk, Rendered
 from entrepot.flights import Flight
 from entrepot.operations import serving, view
@@ -32,7 +33,8 @@ from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
 from entrepot.web import hot
 from entrepot.web.errors import plain
-from entrepot.web.hot import Body, HotAnswers, Ready
+from entrepot.web.hot import Body, Choice, HotAnswers, Ready
+from entrepot.web.metrics import Metrics, Tally
 from entrepot.web.reply import (
     NOT_THERE,
     Headers,
@@ -61,20 +63,29 @@ FRONT_SERVERS_FILES = "/__files__/"
 FILES = "packages"
 """Files of Python projects are below this folder of a snapshot and, as `/packages/REPOSITORY/SNAPSHOT/...`, below that
 of the server: bandersnatch takes files from nowhere else."""
+LINUX = "__linux__"
+"""Below it are the same indexes as elsewhere, and binary packages in the place of source packages."""
+WITHOUT_SNAPSHOT = ("packages", "config.yaml")
+"""What may follow a repository of Bioconductor at once, for `latest`."""
 ROUNDS = 8
 """How many things one request may have to wait for, one after the other: a project's page at each of several upstreams,
 a document of metadata."""
 _PIECE = 1024 * 1024
+_BY_AGENT = Choice("user-agent", serving.agent_form)
 _ODD = re.compile(r"[/\\\x00-\x1f]")
 
 
 class _Place(NamedTuple):
-    """Where a path leads: `/{repository}[/{snapshot}[/{tail}]]`, decoded. `tail` has no slash at its end."""
+    """Where a path leads: `/{repository}[/__linux__/{distribution}][/{snapshot}[/{tail}]]`, decoded.
+
+    `tail` has no slash at its end. Repositories of Bioconductor may leave the snapshot out.
+    """
 
     repo: str
     snapshot: str | None
     tail: str
     is_folder: bool
+    distribution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +104,7 @@ class Serve:
     def __init__(self, app: App) -> None:
         self._app = app
         self._rendering: dict[str, asyncio.Future[Rendered | OnDisk]] = {}
+        self.metrics = Metrics()
         self.hot = HotAnswers(
             is_fresh=app.db.is_fresh,
             document=app.documents.in_memory,
@@ -132,7 +144,7 @@ class Serve:
 
     async def _answer(self, place: _Place, request: Request, reply: Reply) -> None:
         """Raises Unlearned, before anything is sent."""
-        repo, snapshot, tail, _ = place
+        repo, snapshot, tail = place.repo, place.snapshot, place.tail
         if snapshot is None or not tail:
             opened = await _in_thread(serving.open_view, self._app, repo, snapshot or "latest")
             about = _about(opened, snapshot or "latest")
@@ -157,6 +169,8 @@ class Serve:
         opened = serving.open_view(self._app, place.repo, place.snapshot or "latest")
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         ask = Ask(place.tail, accept, agent, place.is_folder, self._files_at(place, request))
+        if place.distribution is not None:
+            ask = replace(ask, binary=_binary_ask(opened, place.distribution, agent, request))
         try:
             answer = serving.answer(opened, ask)
         except FileNotListed as error:
@@ -228,9 +242,11 @@ class Serve:
             (b"content-type", answer.media_type.encode()),
             (b"cache-control", (FIXED if opened.is_fixed else LATEST_FILE).encode()),
             (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
+            *_package_headers(answer),
         ]
-        if answer.package_type is not None:
-            headers.append((b"x-package-type", answer.package_type.encode()))
+        tally = self.metrics.of_file(answer)
+        if tally is not None:
+            tally()
         modified = http_date(file.published) if file.published else None
         if modified:
             headers.append((b"last-modified", modified))
@@ -238,7 +254,8 @@ class Serve:
         if reply.not_modified(etag, modified):
             await reply.unchanged(headers, etag)
         elif stored is not None:
-            await self._stored(opened, stored, headers, etag, reply)
+            choice = _BY_AGENT if answer.varies else None
+            await self._stored(opened, stored, headers, etag, reply, choice, tally)
         elif reply.request.method == "HEAD" and file.size is not None:
             await reply.entity(headers, etag, file.size, pieces(b""))
         else:
@@ -249,12 +266,20 @@ class Serve:
             await reply.entity(headers, etag, flight.size, functools.partial(_flying, flight))
 
     async def _stored(
-        self, opened: OpenView, stored: _Stored, headers: Headers, etag: str | None, reply: Reply
+        self,
+        opened: OpenView,
+        stored: _Stored,
+        headers: Headers,
+        etag: str | None,
+        reply: Reply,
+        choice: Choice | None,
+        tally: Tally | None,
     ) -> None:
         """A file of the store: from memory, by the front server or the server itself where they can, else streamed."""
         request = reply.request
         if stored.content is not None:
-            self._keep(opened, request, {"": hot.body(200, headers, etag, stored.content)})
+            body = hot.body(200, headers, etag, stored.content)
+            self._keep(opened, request, {"": body}, choice=choice, tally=tally)
             await reply.entity(headers, etag, stored.size, pieces(stored.content))
             return
         front = self._app.settings.server.send_files
@@ -262,7 +287,7 @@ class Serve:
             await reply.by_front(headers, etag, _front_header(front, stored))
         elif stored.path is not None:
             body = hot.body(200, headers, etag, None, size=stored.size, path=str(stored.path))
-            self._keep(opened, request, {"": body})
+            self._keep(opened, request, {"": body}, choice=choice, tally=tally)
             await _send_path(reply, headers, etag, stored.path, stored.size)
         else:
             await reply.entity(headers, etag, stored.size, functools.partial(_from_store, self._app, stored.key))
@@ -285,7 +310,9 @@ class Serve:
                 path = str(place)
             bodies[encoding] = hot.body(200, headers, told, None, size=size, encoding=encoding, path=path)
         key = serving.document_key(opened, document) if isinstance(found, Rendered) else None
-        self._keep(opened, request, bodies, document=key, digest=found.digest, varies=document.varies)
+        choose = serving.chooser(opened) if document.varies else None
+        choice = Choice("accept", choose) if choose is not None else None
+        self._keep(opened, request, bodies, document=key, digest=found.digest, choice=choice)
 
     def _keep_missing(self, opened: OpenView, error: FileNotListed, request: Request) -> None:
         text = plain(error)
@@ -305,16 +332,16 @@ class Serve:
         *,
         document: str | None = None,
         digest: str = "",
-        varies: bool = False,
+        choice: Choice | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
         if request.has_query:
             return
         shown = opened.view
-        ready = Ready(opened.version, bodies, document, digest, shown.expires, frozenset(shown.topics))
-        choose = serving.chooser(opened) if varies else None
-        path = request.path.encode("latin-1")
-        self.hot.keep(path, ready, choose=choose, accept=request.headers.get("accept", ""))
+        ready = Ready(opened.version, bodies, document, digest, shown.expires, frozenset(shown.topics), tally)
+        accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
+        self.hot.keep(request.path.encode("latin-1"), ready, choose=choice, accept=accept, agent=agent)
 
 
 def _split(path: str) -> _Place:
@@ -330,7 +357,36 @@ def _split(path: str) -> _Place:
         raise FileNotListed("there is nothing at this path")
     if parts[0] == FILES and len(parts) == 5:
         return _Place(parts[1], parts[2], "/".join([FILES, *parts[3:]]), is_folder)
-    return _Place(parts[0], parts[1] if len(parts) > 1 else None, "/".join(parts[2:]), is_folder)
+    repo, rest, distribution = parts[0], parts[1:], None
+    if rest[:1] == [LINUX] and len(rest) > 1:
+        distribution, rest = rest[1], rest[2:]
+    if rest and rest[0] in WITHOUT_SNAPSHOT:
+        rest.insert(0, "latest")
+    return _Place(repo, rest[0] if rest else None, "/".join(rest[1:]), is_folder, distribution)
+
+
+def _binary_ask(opened: OpenView, distribution: str, agent: str, request: Request) -> BinaryAsk:
+    """What binary packages are asked for. Raises FileNotListed: repositories of that type have none."""
+    read = serving.binary_ask(opened)
+    if read is None:
+        raise FileNotListed(f"repositories of type {opened.repository.type.value} have nothing below {LINUX}")
+    asked = parse_qs(request.query, max_num_fields=20) if request.query else {}
+    r, arch = (asked.get(name, [None])[0] for name in ("r_version", "arch"))
+    return read(distribution, agent, r=r, arch=arch)
+
+
+def _package_headers(answer: SendFile) -> Headers:
+    """What clients are told of a package of R: whether it is source or binary, for what, and why not."""
+    if answer.package_type is None:
+        return []
+    headers = [(b"x-package-type", answer.package_type.encode())]
+    if answer.platform is not None:
+        headers.append((b"x-package-binary-tag", answer.platform.tag.encode()))
+    if answer.fallback is not None:
+        headers.append((b"x-package-binary-fallback", answer.fallback.value.encode()))
+    if answer.varies:
+        headers.append((b"vary", b"user-agent"))
+    return headers
 
 
 def _about(opened: OpenView, snapshot: str) -> str:

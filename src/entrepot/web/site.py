@@ -11,7 +11,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from entrepot.web.context import PREFIX, Context
-from entrepot.web.reply import Reply, Request
+from entrepot.web.metrics import CONTENT_TYPE
+from entrepot.web.reply import Reply, Request, pieces
 from entrepot.web.serve import Serve
 from entrepot.web.upload import PREFIX as UPLOAD
 from entrepot.web.upload import Uploads
@@ -91,6 +92,10 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
             await uploads(scope, receive, send)
         elif path == "/__ping__":
             await Reply(Request.of(scope), receive, send).text(200, "pong\n", [(b"cache-control", b"no-store")])
+        elif path == "/metrics":
+            headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
+            body = serve.metrics.text()
+            await Reply(Request.of(scope), receive, send).entity(headers, None, len(body), pieces(body))
         elif path in ("", "/"):
             _, home = await pages.ready()
             await home(scope, receive, send)

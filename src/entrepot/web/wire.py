@@ -93,7 +93,7 @@ class Wire(HttpToolsProtocol):
         if path not in self.hot:
             return False
         wants = _wants(lines) if len(lines) <= _LONG else _read(lines)
-        hit = self.hot.find(path, wants.accept) if wants is not None else None
+        hit = self.hot.find(path, wants.accept, wants.agent) if wants is not None else None
         if wants is None or hit is None:
             return False
         return self._write(hit, _choose(hit.ready, wants), wants.condition, is_head=method == b"HEAD")
@@ -109,6 +109,8 @@ class Wire(HttpToolsProtocol):
             if content is None:
                 return False
             self.transport.writelines((b"%s%s\r\n" % (body.head, own), content))
+        if hit.ready.tally is not None:
+            hit.ready.tally()
         self.server_state.total_requests += 1
         self._stay()
         return True
@@ -139,9 +141,11 @@ def wire_for(hot: HotAnswers) -> type[Wire]:
 
 
 class _Wants(NamedTuple):
-    """What matters of a request's headers: Accept, If-None-Match, and the encodings that are liked, the best first."""
+    """What matters of a request's headers: Accept, User-Agent, If-None-Match, and the encodings that are liked, the
+    best first."""
 
     accept: str
+    agent: str
     condition: bytes | None
     encodings: tuple[str, ...]
 
@@ -158,8 +162,9 @@ def _read(lines: bytes) -> _Wants | None:
     # One name twice: the ordinary way knows what that means.
     if len(headers) <= lines.count(b"\r\n") or not _UNUSUAL.isdisjoint(headers):
         return None
-    accept, accepted = (headers.get(name, b"").decode("latin-1") for name in (b"accept", b"accept-encoding"))
-    return _Wants(accept, headers.get(b"if-none-match"), encodings(accepted))
+    names = (b"accept", b"user-agent", b"accept-encoding")
+    accept, agent, accepted = (headers.get(name, b"").decode("latin-1") for name in names)
+    return _Wants(accept, agent, headers.get(b"if-none-match"), encodings(accepted))
 
 
 _wants = lru_cache(maxsize=256)(_read)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from entrepot.core.answers import Answer, Ask, Document, Index, SendFile, View
 from entrepot.core.errors import FileNotListed
 from entrepot.core.model import Brief, File, FileStatus, Listed
-from entrepot.ecosystems.r import packages, paths
+from entrepot.core.platforms import BinaryAsk, Fallback
+from entrepot.ecosystems.r import binaries, packages, paths
 from entrepot.ecosystems.r.archivewrite import render_archive, render_current
 from entrepot.ecosystems.r.versions import version_key
 
@@ -26,6 +27,13 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
     Raises:
         FileNotListed: the repository has no such path, or no such version of the package.
     """
+    if ask.tail.startswith(binaries.FOLDER):
+        return binaries.answer(ask, view, told=told, sources=_of_sources)
+    return _of_sources(ask, view, told=told)
+
+
+def _of_sources(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
+    """What is below `src/contrib/`; with `ask.binary`, binary packages in the place of source packages."""
     match paths.parse(ask.tail):
         case paths.Index(format="plain"):
             return Document("PACKAGES", _TEXT, lambda: _packages(view, told, packages.render), compress=True)
@@ -38,12 +46,24 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer:
         case paths.CurrentIndex():
             return Document("Meta/current.rds", _RDS, lambda: _file_list(view, FileStatus.CURRENT, render_current))
         case paths.SourceFile() as asked:
-            return SendFile(_find(asked, view.of_package(asked.package)), _GZIP, package_type="source")
+            return _file(_find(asked, view.of_package(asked.package)), ask.binary, view)
         case None:
             raise FileNotListed(
                 f"an R repository has nothing at {ask.tail[:200]!r}",
                 hint="package lists are at src/contrib/PACKAGES, packages at src/contrib/NAME_VERSION.tar.gz",
             )
+
+
+def _file(listed: Listed, asked: BinaryAsk | None, view: View) -> SendFile:
+    """The source package, or what was asked for instead of it."""
+    if asked is None:
+        return SendFile(listed, _GZIP, package_type="source")
+    found = view.binary(listed.file, asked.platforms)
+    if found is None:
+        reason = asked.fallback or Fallback.NO_BINARY
+        return SendFile(listed, _GZIP, package_type="source", fallback=reason, varies=asked.varies)
+    binary, platform = found
+    return SendFile(binary, _GZIP, package_type="binary", platform=platform, varies=asked.varies)
 
 
 def _find(asked: paths.SourceFile, files: list[Listed]) -> Listed:

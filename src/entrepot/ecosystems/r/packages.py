@@ -113,6 +113,15 @@ def render_rds(files: Iterable[Listed], told: Callable[[File], bool]) -> bytes:
     return rds.write_matrix(columns, names if rows else None, made=made)
 
 
+FORMS: Mapping[str, tuple[Callable[[Iterable[Listed], Callable[[File], bool]], bytes], str]] = {
+    "PACKAGES": (render, "text/plain; charset=utf-8"),
+    # A gzip file as itself: with Content-Encoding instead, clients would unpack it and then fail to.
+    "PACKAGES.gz": (render_gz, "application/gzip"),
+    "PACKAGES.rds": (render_rds, "application/octet-stream"),
+}
+"""Name of an index -> what renders it, and its media type."""
+
+
 class _Columns(dict[str, list[bytes]]):
     """The columns of a matrix of so many rows, each NA all over when it is first asked for."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from entrepot.core.model import FileStatus, PackageName
+from entrepot.core.platforms import Platform
 from entrepot.ecosystems.r.versions import LONGEST, NAME, VERSION
 
 CONTRIB = "src/contrib/"
@@ -91,6 +92,11 @@ def file_name(package: str, version: str) -> str:
 def archive_path(package: str, version: str) -> str:
     """`NAME/NAME_VERSION.tar.gz`, as Meta/archive.rds names its rows."""
     return f"{package}/{file_name(package, version)}"
+
+
+def binary_folder(platform: Platform) -> str:
+    """Where a CRAN-like repository has binary packages for Windows or macOS: `bin/macosx/big-sur-arm64/contrib/4.4`."""
+    return "/".join(filter(None, ("bin", platform.system.value, platform.distribution, "contrib", platform.r)))
 
 
 def upstream_paths(package: str, version: str, status: FileStatus) -> tuple[str, ...]:

@@ -1,0 +1,49 @@
+"""Rows of parts: sources that are part of another one, by what names them within it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select
+
+from entrepot.core.model import BINARIES, PARTS, Source, SourceType
+from entrepot.db import sources as db_sources
+from entrepot.db.schema import parts, sources
+
+
+def ensure(connection: Connection, owner: Source, path: str, type_: SourceType, *, now: datetime) -> Source:
+    """The part of that path, made if there is none yet. Only inside `Database.write`."""
+    assert type_ in PARTS
+    query = select(parts.c.source_id).where(parts.c.owner_id == owner.id, parts.c.path == path)
+    id_ = connection.execute(query).scalar()
+    if id_ is None:
+        # No source that people name has a slash in its name. By id, as the owner may be renamed.
+        id_ = db_sources.add(connection, name=f"{owner.id}/{path}", type_=type_, now=now)
+        connection.execute(insert(parts).values(source_id=id_, owner_id=owner.id, path=path))
+    return db_sources.by_id(connection, id_)
+
+
+def of_owners(connection: Connection, owner_ids: Iterable[int]) -> list[Source]:
+    """All parts of these sources, by id."""
+    ids = connection.execute(select(parts.c.source_id).where(parts.c.owner_id.in_(list(owner_ids)))).scalars()
+    found = db_sources.by_ids(connection, ids)
+    return [found[id_] for id_ in sorted(found)]
+
+
+def with_parts(connection: Connection, source_ids: Iterable[int]) -> list[int]:
+    """These sources and their parts, and the parts of these."""
+    every = list(source_ids)
+    new = every
+    while new:
+        query = select(parts.c.source_id).where(parts.c.owner_id.in_(new))
+        new = [id_ for id_ in connection.execute(query).scalars() if id_ not in every]
+        every += new
+    return sorted(every)
+
+
+def binary_paths(connection: Connection) -> list[str]:
+    """The platforms for which some source has binary packages, as `Platform.path`; sorted, each once."""
+    query = select(parts.c.path).join(sources, sources.c.id == parts.c.source_id)
+    query = query.where(sources.c.type.in_([type_.value for type_ in BINARIES])).distinct()
+    return sorted(connection.execute(query).scalars())

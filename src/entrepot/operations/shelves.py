@@ -1,0 +1,124 @@
+"""The binary packages of a repository's sources at a snapshot.
+
+A *shelf* is a part of a source with the binary packages of one platform, at its cut. A binary package counts for a
+listed source package if it has the same name and version, in the source that lists it, or in the mirror whose files
+that source shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection
+
+from entrepot.core.model import BINARIES, FileStatus, Listed, PackageName, Source, TransactionId
+from entrepot.core.platforms import Platform
+from entrepot.core.snapshots import AsOfDay, Cut, History, Snapshot, closed_through
+from entrepot.db import listings as db_listings
+from entrepot.db import parts as db_parts
+from entrepot.db import transactions as db_transactions
+from entrepot.ecosystems.r.versions import version_key
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The binary packages that a source has for one platform, at a cut; `key` names what they are, in all snapshots."""
+
+    owner_id: int
+    platform: Platform
+    cut: Cut
+    is_mirror: bool
+    key: str
+
+
+def at_snapshot(
+    connection: Connection, cuts: Iterable[Cut], wanted: Snapshot, history: History, *, upto: TransactionId, today: date
+) -> tuple[Shelf, ...]:
+    """The shelves of these sources, and of the mirrors whose files they show, at a snapshot; by platform.
+
+    A mirrored shelf for which a day isn't closed has no place in that day's snapshot, as it could still change.
+
+    Args:
+        upto: the transaction that the snapshot is; of `latest` the newest one.
+    """
+    owners = {id_ for cut in cuts for id_ in (cut.source_id, cut.files_of)}
+    found: list[tuple[Source, Cut]] = []
+    for part in db_parts.of_owners(connection, owners):
+        if part.type not in BINARIES:
+            continue
+        if isinstance(wanted, AsOfDay):
+            closed = closed_through(part, today=today)
+            if closed is not None and wanted.day <= closed:
+                found.append((part, Cut(part.id, history.last_by_day(part.id, wanted.day))))
+        else:
+            found.append((part, Cut(part.id, history.last_upto(part.id, upto))))
+    times = db_transactions.times(connection, [cut.upto for _, cut in found])
+    shelves = [_shelf(part, cut, times) for part, cut in found]
+    return tuple(sorted(shelves, key=lambda shelf: shelf.platform))
+
+
+def _shelf(part: Source, cut: Cut, times: Mapping[TransactionId, datetime]) -> Shelf:
+    assert part.owner_id is not None
+    assert part.part is not None
+    # With the time, since ids are given anew after a backup was restored.
+    time = times[cut.upto].timestamp() if cut.upto in times else 0
+    return Shelf(part.owner_id, Platform.of_path(part.part), cut, part.is_mirror, f"{part.id}@{cut.upto}@{time}")
+
+
+def of_source(shelves: Sequence[Shelf], cut: Cut, platforms: Sequence[Platform]) -> list[Shelf]:
+    """Those that hold binaries of what a source shows: its own before its mirror's, the closest platform first."""
+    owners = dict.fromkeys((cut.source_id, cut.files_of))
+    return [
+        shelf
+        for platform in platforms
+        for owner in owners
+        for shelf in shelves
+        if shelf.owner_id == owner and shelf.platform == platform
+    ]
+
+
+def binary_of(connection: Connection, shelves: Sequence[Shelf], listed: Listed) -> tuple[Listed, Platform] | None:
+    """The binary of a listed source package, of the first of these shelves that has it."""
+    for shelf in shelves:
+        for row in reversed(of_package(connection, shelf, listed.file.package)):
+            if row.file.version == listed.file.version:
+                return row, shelf.platform
+    return None
+
+
+def of_package(connection: Connection, shelf: Shelf, package: PackageName) -> list[Listed]:
+    """All binaries that a shelf has of a package, the newest last; a mirrored one also those that upstream replaced."""
+    if shelf.is_mirror:
+        return db_listings.ever(connection, shelf.cut, [package])
+    return db_listings.visible_of(connection, shelf.cut, [package])
+
+
+def of_all(connection: Connection, shelves: Sequence[Shelf], cut: Cut) -> list[Listed]:
+    """One binary of each package that a source shows, ordered by name.
+
+    That is the one of its current version. A source that is a mirror itself lags behind, as its upstream does: there
+    the highest version will do, and of other sources the highest one that they have at all.
+    """
+    current = {key[1]: key[2] for key in db_listings.current_keys(connection, cut, "version")}
+    best: dict[PackageName, tuple[tuple[bool, object], Listed]] = {}
+    for shelf in shelves:
+        is_own_mirror = shelf.is_mirror and shelf.owner_id == cut.source_id
+        rows = _rows(connection, shelf, exact=not is_own_mirror)
+        for row in rows:
+            package, version = row.file.package, row.file.version
+            is_current = current.get(package) == version
+            if not is_current and (package not in current or (shelf.is_mirror and not is_own_mirror)):
+                continue
+            rank = is_current, version_key(version)
+            if package not in best or rank > best[package][0]:  # of equal ones the first shelf's
+                best[package] = rank, row
+    return [best[package][1] for package in sorted(best)]
+
+
+def _rows(connection: Connection, shelf: Shelf, *, exact: bool) -> list[Listed]:
+    """What a shelf has; of a mirrored one also what upstream replaced, where exactly one version is wanted."""
+    if shelf.is_mirror and exact:
+        return db_listings.ever(connection, shelf.cut)
+    return db_listings.visible(connection, shelf.cut, status=FileStatus.CURRENT)
