@@ -1,6 +1,9 @@
 # Everything here brings up what it needs itself, from nothing but make and Python 3.11 or newer (PYTHON= names one).
 # ARGS= is handed on: make test ARGS="tests/core -k compose", make lock ARGS=--upgrade
 
+# Tests run side by side, one process for each processor, at most four. PARALLEL= runs them one after the other.
+PARALLEL ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-scaled check bench lock clean
 MAKEFLAGS += --no-print-directory
@@ -17,12 +20,12 @@ serve: ## run the server on this machine; writes entrepot.toml first if there is
 test: ## run all tests on one machine's shape: SQLite and local files
 	@sh tools/setup dev
 	@sh tools/system-packages
-	@.venv/bin/pytest $(ARGS)
+	@.venv/bin/pytest $(PARALLEL) $(ARGS)
 
 test-scaled: ## run those with a database or a store on the scaled-out shape: PostgreSQL and S3
 	@sh tools/setup dev
 	@sh tools/system-packages
-	@.venv/bin/pytest --db=postgres --storage=s3 $(ARGS)
+	@.venv/bin/pytest --db=postgres --storage=s3 $(PARALLEL) $(ARGS)
 
 check: ## lint, format, types, imports between the rings, lock files in step
 	@sh tools/setup dev
