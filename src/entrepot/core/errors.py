@@ -254,6 +254,12 @@ class UpstreamLacksFile(UpstreamInvalid):
     code = "upstream-lacks-file"
 
 
+class UpstreamLacksIndex(UpstreamInvalid):
+    """The upstream has no list of packages where one was expected."""
+
+    code = "upstream-lacks-index"
+
+
 class OutOfSpace(EntrepotError):
     """This installation's own disk, database or store has no room; nothing was changed."""
 

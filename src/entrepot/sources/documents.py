@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from entrepot.core.errors import UpstreamInvalid
+from entrepot.core.errors import UpstreamInvalid, UpstreamLacksIndex
 from entrepot.core.urls import shown
 from entrepot.ecosystems.r import upstream
 from entrepot.ecosystems.r.upstream import Texts
 from entrepot.fetch import Fetch, Fetched
+from entrepot.sources.places import CONTRIB, Place
 from entrepot.sources.upstreamcopy import UpstreamCopy, digest
 
 INDEX_GZ = "src/contrib/PACKAGES.gz"
@@ -38,17 +39,20 @@ class Asked:
         return texts_of(self.bodies)
 
 
-def ask(fetch: Fetch, url: str, validators: Validators, copy: UpstreamCopy) -> Asked | None:
+def ask(fetch: Fetch, place: Place, validators: Validators, copy: UpstreamCopy) -> Asked | None:
     """The documents of upstream and their validators; None if none of them changed.
 
     Raises:
         UpstreamUnavailable: no answer.
-        UpstreamInvalid: no CRAN, or one that has no archive any more.
+        UpstreamLacksIndex: upstream has no list of packages, and the place is not one where that may be.
+        UpstreamInvalid: an upstream that has no archive any more.
     """
-    answers = {path: _get(fetch, url, path, validators.get(path)) for path in (INDEX_GZ, ARCHIVE, CURRENT)}
+    wanted = (INDEX_GZ, ARCHIVE, CURRENT) if place.tells_past else (INDEX_GZ,)
+    answers = {path: _get(fetch, place, path, validators.get(path)) for path in wanted}
     if answers[INDEX_GZ] is None:
-        answers[INDEX] = _get(fetch, url, INDEX, validators.get(INDEX))
-    answers[COMMENTS] = _get_optional(fetch, url, COMMENTS, validators.get(COMMENTS))
+        answers[INDEX] = _get(fetch, place, INDEX, validators.get(INDEX))
+    if place.tells_past:
+        answers[COMMENTS] = _get_optional(fetch, place, COMMENTS, validators.get(COMMENTS))
     if validators and all(_is_same(answer, validators.get(path)) for path, answer in answers.items()):
         return None
     bodies: dict[str, bytes] = {}
@@ -59,12 +63,12 @@ def ask(fetch: Fetch, url: str, validators: Validators, copy: UpstreamCopy) -> A
             # Unchanged itself, but it has to be read together with those that changed.
             body = copy.get(validators[path][2])
             if body is None:
-                answer = _get(fetch, url, path, None)
+                answer = _get(fetch, place, path, None)
                 body = answer.body if answer is not None else None
         if answer is not None and body is not None:
             bodies[path] = body
             fresh[path] = [answer.etag, answer.last_modified, digest(body)]
-    _check_complete(bodies, validators, url)
+    _check_complete(bodies, validators, place)
     return Asked(bodies, fresh)
 
 
@@ -82,19 +86,21 @@ def recall(validators: Validators, copy: UpstreamCopy) -> Texts | None:
 def texts_of(bodies: dict[str, bytes]) -> Texts:
     """Raises UpstreamInvalid: the list of packages can't be unpacked."""
     packed = INDEX_GZ in bodies
+    if not packed and INDEX not in bodies:
+        return Texts(b"")
     index = upstream.decompress_index(bodies[INDEX_GZ if packed else INDEX], gz=packed, limit=UNPACKED_LIMIT)
     return Texts(index, bodies.get(ARCHIVE), bodies.get(CURRENT), bodies.get(COMMENTS))
 
 
-def _get(fetch: Fetch, url: str, path: str, known: list[str | None] | None) -> Fetched | None:
+def _get(fetch: Fetch, place: Place, path: str, known: list[str | None] | None) -> Fetched | None:
     etag, last_modified = (known[0], known[1]) if known else (None, None)
-    return fetch.get(f"{url}/{path}", etag=etag, last_modified=last_modified, limit=DOCUMENT_LIMIT)
+    return fetch.get(place.of_document(path), etag=etag, last_modified=last_modified, limit=DOCUMENT_LIMIT)
 
 
-def _get_optional(fetch: Fetch, url: str, path: str, known: list[str | None] | None) -> Fetched | None:
+def _get_optional(fetch: Fetch, place: Place, path: str, known: list[str | None] | None) -> Fetched | None:
     """As `_get`, None also where upstream refuses it: some stores answer 403 for what they don't have."""
     try:
-        return _get(fetch, url, path, known)
+        return _get(fetch, place, path, known)
     except UpstreamInvalid:
         return None
 
@@ -105,14 +111,12 @@ def _is_same(answer: Fetched | None, known: list[str | None] | None) -> bool:
     return answer.body is None or digest(answer.body) == known[2]
 
 
-def _check_complete(bodies: dict[str, bytes], validators: Validators, url: str) -> None:
-    if INDEX_GZ not in bodies and INDEX not in bodies:
-        raise UpstreamInvalid(
-            f"{shown(url)} has neither {INDEX_GZ} nor {INDEX}",
-            hint="[cran] upstream is the base URL of a CRAN mirror, above its src folder",
-        )
+def _check_complete(bodies: dict[str, bytes], validators: Validators, place: Place) -> None:
+    if INDEX_GZ not in bodies and INDEX not in bodies and not place.is_optional:
+        names = (path.replace(CONTRIB, place.contrib, 1) for path in (INDEX_GZ, INDEX))
+        raise UpstreamLacksIndex(f"{shown(place.url)} has neither {' nor '.join(names)}", hint=place.setting)
     if ARCHIVE in validators and ARCHIVE not in bodies:
         raise UpstreamInvalid(
-            f"{shown(url)} no longer has {ARCHIVE}; nothing was changed",
+            f"{shown(place.url)} no longer has {ARCHIVE}; nothing was changed",
             hint="try again later; without it all archived versions would vanish",
         )

@@ -11,6 +11,7 @@ from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.archives import gzips
 from entrepot.ecosystems.r import packages, paths, tarball
 from entrepot.flights import Flight, Sink
+from entrepot.sources.places import place_of
 from entrepot.storage import Key
 
 FILE_LIMIT = 16 * 1024**3
@@ -22,13 +23,14 @@ def fetch_file(app: App, listed: Listed) -> Flight[File]:
     def start(sink: Sink) -> File:
         with app.db.read() as connection:
             file = db_files.get(connection, listed.file.id) or listed.file
-        _download(app, listed._replace(file=file), sink)
+            source = db_sources.by_id(connection, file.source_id)
+        _download(app, place_of(app.settings, source).url, listed._replace(file=file), sink)
         return file
 
     return app.flights.join(f"file:{listed.file.id}", start)
 
 
-def _download(app: App, listed: Listed, sink: Sink) -> None:
+def _download(app: App, url: str, listed: Listed, sink: Sink) -> None:
     file = listed.file
     if file.sha256 and app.storage.size(Key.blob(file.sha256)) is not None:
         # The flight before this one ended a moment ago, or another node's did.
@@ -39,7 +41,7 @@ def _download(app: App, listed: Listed, sink: Sink) -> None:
     for path in paths.upstream_paths(file.package, file.version, listed.status):
         try:
             got = app.fetch.download(
-                f"{app.settings.cran.upstream}/{path}",
+                f"{url}/{path}",
                 sink,
                 limit=FILE_LIMIT,
                 size=file.size,

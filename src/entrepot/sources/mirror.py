@@ -1,4 +1,4 @@
-"""A mirror of an upstream CRAN: indexes by conditional requests, rows all or nothing."""
+"""A mirror of CRAN, or of a repository made like it: indexes by conditional requests, rows all or nothing."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from entrepot.ecosystems.r import news, upstream
 from entrepot.ecosystems.r.upstream import Inventory, Texts
 from entrepot.sources import documents, upstreamcopy
 from entrepot.sources.documents import ARCHIVE, SUMMARY, Validators
+from entrepot.sources.places import Place, place_of
 from entrepot.sources.upstreamcopy import Summary, UpstreamCopy
 
 LOST_HALF = 0.5
@@ -57,16 +58,26 @@ class _Comparison:
     same: tuple[int, int] = (0, 0)
 
 
-def refresh(app: App, source: Source, *, force: bool, history: History | None = None, report: Report) -> Synced:
-    """Bring the rows of a CRAN mirror up to date with its upstream, in one database transaction.
+def refresh(
+    app: App,
+    source: Source,
+    *,
+    force: bool,
+    history: History | None = None,
+    report: Report,
+    place: Place | None = None,
+) -> Synced:
+    """Bring the rows of a mirror up to date with its upstream, in one database transaction.
 
     Args:
+        place: where upstream is, if not where the settings say.
         force: accept an index that lost more than half of its packages.
         history: how much of the past a first sync records; None is all that upstream tells.
 
     Raises:
         AlreadySynced: `history` is given, and this is not the first sync.
         UpstreamUnavailable: upstream does not answer; worth trying again.
+        UpstreamLacksIndex: it has none.
         UpstreamInvalid: upstream's index can't be used; nothing was changed.
         SyncRunning: another sync was faster.
     """
@@ -74,7 +85,8 @@ def refresh(app: App, source: Source, *, force: bool, history: History | None = 
         check_is_first(source)
     # A clock that was set back must not open days again that were closed.
     began = max(app.clock(), source.synced_from or app.clock())
-    url = app.settings.cran.upstream
+    place = place or place_of(app.settings, source)
+    url = place.url
     with app.db.read() as connection:
         state = db_sources.mirror_state(connection, source.id)
         assert state is not None
@@ -82,7 +94,7 @@ def refresh(app: App, source: Source, *, force: bool, history: History | None = 
     validators: Validators = state.validators if state.upstream == url else {}
     copy = UpstreamCopy(app.settings.server.data_dir / "cache" / "upstream" / str(source.id))
     report("asking upstream", 0, 0)
-    asked = documents.ask(app.fetch, url, validators, copy)
+    asked = documents.ask(app.fetch, place, validators, copy)
     if asked is None:
         _close_days(app, source, url=url, began=began, validators=validators)
         return Synced()

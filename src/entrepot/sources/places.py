@@ -1,0 +1,47 @@
+"""Where mirrors have their packages upstream: the one place that tells it by the type of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from entrepot.core.model import Source, SourceType
+from entrepot.settings import Settings
+
+CONTRIB = "src/contrib"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an upstream has the packages of one mirror.
+
+    Attributes:
+        url: the base URL, below which files are.
+        contrib: the folder below it with PACKAGES; the documents of a mirror are named as if it were `src/contrib`.
+        tells_past: whether it has documents on what it had before (`Meta/archive.rds` and others), which are asked for
+            with the list of packages.
+        is_optional: whether an upstream without a list of packages just has none there.
+        setting: the setting that says where it is, for hints.
+    """
+
+    url: str
+    contrib: str = CONTRIB
+    tells_past: bool = True
+    is_optional: bool = False
+    setting: str = "[cran] upstream is the base URL of a CRAN mirror, above its src folder"
+
+    def of_document(self, document: str) -> str:
+        """The URL of `src/contrib/PACKAGES.gz` or another document."""
+        return f"{self.url}/{self.contrib}{document.removeprefix(CONTRIB)}"
+
+
+def _cran(settings: Settings, _: Source) -> Place:
+    return Place(settings.cran.upstream)
+
+
+PLACES: dict[SourceType, Callable[[Settings, Source], Place]] = {SourceType.CRAN: _cran}
+
+
+def place_of(settings: Settings, source: Source) -> Place:
+    """Where the upstream of a mirror is now; only of types that are mirrored by a list of packages."""
+    return PLACES[source.type](settings, source)
