@@ -81,6 +81,16 @@ class BuildNotFound(NotFound):
     code = "git-build-not-found"
 
 
+class TargetNotFound(NotFound):
+    code = "build-target-not-found"
+
+
+class BinaryBuildNotFound(NotFound):
+    """Nobody tried to build that binary package."""
+
+    code = "binary-build-not-found"
+
+
 class Conflict(EntrepotError):
     """The request is sound but collides with what is there."""
 

@@ -113,3 +113,11 @@ def yield_session(pid: int, proc: str = "/proc") -> bool:
     except OSError:
         return False
     return True
+
+
+def is_over(pid: int) -> bool:
+    """Whether a process is gone, or dead and not yet waited for by its parent."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
+    except (OSError, IndexError):
+        return True

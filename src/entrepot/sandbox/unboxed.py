@@ -118,7 +118,7 @@ class Unboxed:
             process = processes.read(pid)
             if process is not None and process.user == user and (processes.bears(pid, mark) or self._is_of(pid)):
                 roots.add(pid)
-        found = [p for p in processes.below(roots) if p.user == user and not _is_over(p.pid)]
+        found = [p for p in processes.below(roots) if p.user == user and not processes.is_over(p.pid)]
         self._known = {process.pid for process in found}
         return found
 
@@ -150,11 +150,3 @@ def _size(folder: Path) -> int:
             except OSError:
                 continue
     return total
-
-
-def _is_over(pid: int) -> bool:
-    """Whether a process is gone, or dead and not yet waited for by its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except (OSError, IndexError):
-        return True
