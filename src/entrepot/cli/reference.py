@@ -84,6 +84,8 @@ def _table(options: list[Any]) -> Iterator[str]:
 
 
 def _flag(option: Any) -> str:
+    if option.param_type_name == "argument":
+        return str(option.metavar)
     names = ", ".join([*sorted(option.opts, key=len), *option.secondary_opts])
     return names if option.is_flag else f"{names}={option.metavar}".replace("|", "\\|")
 
@@ -91,7 +93,7 @@ def _flag(option: Any) -> str:
 def _meaning(option: Any) -> str:
     default = option.default
     notes = "required" if option.required else "" if default in (None, "", False) else f"default: {default}"
-    if option.is_flag and default:
+    if getattr(option, "is_flag", False) and default:
         notes = f"default: {option.opts[0]}"
     text = (option.help or "").replace("|", "\\|")
     return f"{text} ({notes})" if notes else text
