@@ -287,7 +287,7 @@ def _attempt(this: _Run, refs: Refs, update: Update) -> Attempted:
     trying = Trying(this.app, this.builder, this.source, update, this.actor, this.app.clock(), log)
     log(f"{trying.where}, {this.builder.url}")
     try:
-        with _folder(this.app) as folder, needs_room("the package could not be built"):
+        with work_folder(this.app) as folder, needs_room("the package could not be built"):
             checkout = _checkout(this, refs, update, folder / "tree", log)
             trying = replace(trying, update=replace(update, made=checkout.made))
             built = _build(this, _ask(this, update, checkout), folder / "built", log)
@@ -308,7 +308,7 @@ def _attempt(this: _Run, refs: Refs, update: Update) -> Attempted:
 
 
 @contextmanager
-def _folder(app: App) -> Iterator[Path]:
+def work_folder(app: App) -> Iterator[Path]:
     """A folder for one attempt; whoever builds run as may read below it."""
     folder = Path(tempfile.mkdtemp(prefix=BUILDING, dir=workplace(app.settings.server.data_dir)))
     try:

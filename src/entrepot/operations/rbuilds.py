@@ -33,7 +33,7 @@ _LIBRARIES = ("lib", "lib64")
 _VERSION = re.compile(r"R version ([0-9]+(?:\.[0-9]+)+)|R Under development \(unstable\) (\([^)]*\))")
 _RESULT, _NEEDED = "result", "needed"
 
-_ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT: Mapping[str, str] = {
     # Set, but to nothing: no profile and no environment file, neither of the site nor of a user.
     **dict.fromkeys(("R_PROFILE", "R_PROFILE_USER", "R_ENVIRON", "R_ENVIRON_USER", "R_BUILD_ENVIRON"), ""),
     # No library but R's own, and that of what vignettes need.
@@ -41,6 +41,7 @@ _ENVIRONMENT: Mapping[str, str] = {
     "R_LIBS_SITE": "NULL",
     "R_DEFAULT_INTERNET_TIMEOUT": "1",
 }
+"""Variables of every R that builds."""
 
 # The result leaves by the first standard output, which nothing that the package brings has open. R follows links when
 # it copies the package, so links spare it Git's own folder. Variables of ours don't reach the package's makefiles.
@@ -91,9 +92,9 @@ def find_r(settings: Settings) -> RProgram:
     """
     configured = settings.git.r
     try:
-        return _asked(_program(configured))
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
+        return r_at(configured)
+    except ValueError as error:
+        reason = str(error)
         if configured:
             raise InvalidSettings(
                 f"[git] r, {configured}, is no R that works: {reason}", hint="name R's program, or its folder"
@@ -101,6 +102,14 @@ def find_r(settings: Settings) -> RProgram:
         raise Unavailable(
             f"packages of R can't be built: {reason}", hint="install R, or name it with [git] r"
         ) from error
+
+
+def r_at(program: str) -> RProgram:
+    """The R of that program or folder; of an empty text that of the PATH. Raises ValueError: none that works."""
+    try:
+        return _asked(_program(program))
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from error
 
 
 def _program(configured: str) -> Path:
@@ -252,7 +261,7 @@ def _task(
         argv=("/bin/sh", "-c", _SCRIPT, "build", r, options, ask.sub_dir, package, tarball_name, *files),
         folders={"TREE": ask.checkout.root, "NEEDED": needed},
         programs=program.folders,
-        environment={**_ENVIRONMENT, "SOURCE_DATE_EPOCH": str(max(ask.stamp, 0))},
+        environment={**ENVIRONMENT, "SOURCE_DATE_EPOCH": str(max(ask.stamp, 0))},
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
@@ -11,24 +10,20 @@ from pathlib import Path
 from entrepot.app import App
 from entrepot.core.errors import BuildFailed, RepositoryNotFound, Unavailable, UpstreamInvalid
 from entrepot.core.jobs import Log
-from entrepot.core.model import File, Listed, PackageName, RepositoryType, Sha256
-from entrepot.db import files as db_files
+from entrepot.core.model import Listed, PackageName, RepositoryType
 from entrepot.ecosystems.r import dependencies, packages, paths, tarball
 from entrepot.ecosystems.r.base import BASE, R
 from entrepot.ecosystems.r.build import Described
-from entrepot.flights import Flight
-from entrepot.operations.serving import open_view, stored_size
-from entrepot.operations.view import DatabaseView, fetch
+from entrepot.operations.gathering import Gathering
+from entrepot.operations.serving import open_view
+from entrepot.operations.view import DatabaseView
 from entrepot.sandbox.task import Check
-from entrepot.storage import Key
 
-_ALONG = ("Depends", "Imports", "LinkingTo")
+ALONG = ("Depends", "Imports", "LinkingTo")
 """Without these a package can't be installed."""
-_OF_VIGNETTES = (*_ALONG, "Suggests", "VignetteBuilder")
+_OF_VIGNETTES = (*ALONG, "Suggests", "VignetteBuilder")
 _MOST = 2000
 """Packages that vignettes may need, all together."""
-_LOOK_EVERY = 0.5
-"""Seconds between two looks at whether the build shall end, while a download lasts."""
 _SETTING = "set [git] r_repository to an R repository that has what vignettes need"
 
 
@@ -48,7 +43,8 @@ def gather(app: App, described: Described, folder: Path, *, of_r: Path, log: Log
         Cancelled: by `check`.
     """
     name = app.settings.git.r_repository or app.settings.repos.cran
-    shelf = _Shelf(app, name, _view(app, name), folder, log, check)
+    gathering = Gathering(app, folder, "the packages that the vignettes need", log, check)
+    shelf = _Shelf(name, _view(app, name), gathering)
     wanted = _names(described.fields, _OF_VIGNETTES) - {described.package}
     walk = _walk(described.package, wanted, shelf, lambda package: (of_r / package / "DESCRIPTION").is_file())
     try:
@@ -82,28 +78,24 @@ def _names(fields: Mapping[str, str], wanted: Iterable[str]) -> set[PackageName]
 class _Shelf:
     """The packages of the repository, and those that were taken from it."""
 
-    app: App
     name: str
     view: DatabaseView
-    folder: Path
-    log: Log
-    check: Check
+    gathering: Gathering
     rows: dict[PackageName, Listed] = field(default_factory=dict)
     taken: dict[PackageName, str] = field(default_factory=dict)
-    size: int = 0
 
     def load(self, some: Collection[PackageName]) -> None:
         """Look some packages up, with one question."""
-        self.check()
+        self.gathering.check()
         self.rows |= {row.file.package: row for row in self.view.current_of(some)}
 
     def needs(self, package: PackageName) -> set[PackageName]:
         """What a package that was looked up can't be installed without; it is fetched where nobody has read that."""
         fields = self.rows[package].file.fields
         if fields is not None:
-            return _names(packages.read_fields(fields), _ALONG)
-        with (self.folder / self.take(package)).open("rb") as stream:
-            return _names(tarball.describe(stream)[0], _ALONG)
+            return _names(packages.read_fields(fields), ALONG)
+        with (self.gathering.folder / self.take(package)).open("rb") as stream:
+            return _names(tarball.describe(stream)[0], ALONG)
 
     def take(self, package: PackageName) -> str:
         """Put a package into the folder: the name that it has there."""
@@ -111,42 +103,11 @@ class _Shelf:
             listed = self.rows[package]
             name = paths.file_name(package, listed.file.version)
             try:
-                self._write(self._stored(listed), name)
+                self.gathering.put(listed, name)
             except UpstreamInvalid as error:
                 raise BuildFailed(f"the vignettes need {package}, which can't be had: {error.message}") from error
             self.taken[package] = name
         return self.taken[package]
-
-    def _stored(self, listed: Listed) -> Key:
-        """Where the store has a file, after it was fetched if need be."""
-        file: File = listed.file
-        self.check()
-        if stored_size(self.app, file) is None:
-            self.log(f"fetching {file.name}")
-            asyncio.run(_landed(fetch(self.app, listed), self.check))
-            with self.app.db.read() as connection:
-                file = db_files.get(connection, file.id) or file
-        return Key.blob(Sha256(file.sha256 or ""))
-
-    def _write(self, key: Key, name: str) -> None:
-        limit = self.app.settings.git.build_disk
-        path = self.folder / name
-        with path.open("wb") as file:
-            for piece in self.app.storage.stream(key):
-                self.size += len(piece)
-                if self.size > limit:
-                    raise BuildFailed(f"the packages that the vignettes need are larger than [git] build_disk, {limit}")
-                file.write(piece)
-        path.chmod(0o644)  # what builds run as is somebody else
-
-
-async def _landed(flight: Flight[File], check: Check) -> None:
-    """Wait for a download, as long as nobody ends the build; others may still want it then."""
-    landing = asyncio.ensure_future(flight.result())
-    while not landing.done():
-        check()
-        await asyncio.wait({landing}, timeout=_LOOK_EVERY)
-    await landing
 
 
 def _walk(
