@@ -2,7 +2,8 @@
 
 A *shelf* is a part of a source with the binary packages of one platform, at its cut. A binary package counts for a
 listed source package if it has the same name and version, in the source that lists it, or in the mirror whose files
-that source shows.
+that source shows. Binaries of our own count only if they came after the source package: when a version is replaced by
+other bytes, what was compiled of the old ones is of no use any more. File ids tell that, as they only grow.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def at_snapshot(
 ) -> tuple[Shelf, ...]:
     """The shelves of these sources, and of the mirrors whose files they show, at a snapshot; by platform.
 
-    A mirrored shelf for which a day isn't closed has no place in that day's snapshot, as it could still change.
+    A mirrored shelf for which a day isn't closed has no place in that day's snapshot, as it could still change; nor has
+    one that had nothing yet, so that what is told of a past day stays the same when it is first filled.
 
     Args:
         upto: the transaction that the snapshot is; of `latest` the newest one.
@@ -54,6 +56,7 @@ def at_snapshot(
                 found.append((part, Cut(part.id, history.last_by_day(part.id, wanted.day))))
         else:
             found.append((part, Cut(part.id, history.last_upto(part.id, upto))))
+    found = [(part, cut) for part, cut in found if not cut.is_empty]
     times = db_transactions.times(connection, [cut.upto for _, cut in found])
     shelves = [_shelf(part, cut, times) for part, cut in found]
     return tuple(sorted(shelves, key=lambda shelf: shelf.platform))
@@ -82,39 +85,85 @@ def of_source(shelves: Sequence[Shelf], cut: Cut, platforms: Sequence[Platform])
 def binary_of(connection: Connection, shelves: Sequence[Shelf], listed: Listed) -> tuple[Listed, Platform] | None:
     """The binary of a listed source package, of the first of these shelves that has it."""
     for shelf in shelves:
-        for row in reversed(of_package(connection, shelf, listed.file.package)):
-            if row.file.version == listed.file.version:
+        for row in reversed(_kept_of(connection, shelf, listed.file.package)):
+            if row.file.version == listed.file.version and _is_of(row, listed.file.id, shelf):
                 return row, shelf.platform
     return None
 
 
-def of_package(connection: Connection, shelf: Shelf, package: PackageName) -> list[Listed]:
-    """All binaries that a shelf has of a package, the newest last; a mirrored one also those that upstream replaced."""
-    if shelf.is_mirror:
-        return db_listings.ever(connection, shelf.cut, [package])
-    return db_listings.visible_of(connection, shelf.cut, [package])
+def of_package(
+    connection: Connection, shelves: Sequence[Shelf], cut: Cut, package: PackageName, listed: Sequence[Listed]
+) -> list[Listed]:
+    """The binaries of a package that a source shows, the newest last; each file name once, of the first shelf.
+
+    Those are the binaries of versions that are `listed`, its files at the cut; of a mirror itself all that it ever had.
+    """
+    ids = {row.file.version: row.file.id for row in listed}
+    found: dict[str, Listed] = {}
+    for shelf in shelves:
+        mine: dict[str, Listed] = {}
+        for row in _kept_of(connection, shelf, package):
+            if _is_own_mirror(shelf, cut) or _is_of(row, ids.get(row.file.version), shelf):
+                mine[row.file.name] = row
+        found = {**mine, **found}
+    return list(found.values())
 
 
 def of_all(connection: Connection, shelves: Sequence[Shelf], cut: Cut) -> list[Listed]:
     """One binary of each package that a source shows, ordered by name.
 
     That is the one of its current version. A source that is a mirror itself lags behind, as its upstream does: there
-    the highest version will do, and of other sources the highest one that they have at all.
+    the highest version will do, and of other sources the highest one that they have and that is listed in the archive.
     """
-    current = {key[1]: key[2] for key in db_listings.current_keys(connection, cut, "version")}
+    current = {key[1]: key for key in db_listings.current_keys(connection, cut, "version")}
     best: dict[PackageName, tuple[tuple[bool, object], Listed]] = {}
     for shelf in shelves:
-        is_own_mirror = shelf.is_mirror and shelf.owner_id == cut.source_id
-        rows = _rows(connection, shelf, exact=not is_own_mirror)
+        mine: dict[PackageName, tuple[tuple[bool, object], Listed]] = {}
+        rows = _rows(connection, shelf, exact=not _is_own_mirror(shelf, cut))
+        others = [row.file.package for row in rows if _version(current, row) != row.file.version]
+        archived = _archived(connection, cut, others) if not shelf.is_mirror else {}
         for row in rows:
             package, version = row.file.package, row.file.version
-            is_current = current.get(package) == version
-            if not is_current and (package not in current or (shelf.is_mirror and not is_own_mirror)):
+            is_current = _version(current, row) == version
+            id_ = current[package][0] if is_current else archived.get((package, version))
+            if not (_is_own_mirror(shelf, cut) and package in current) and not _is_of(row, id_, shelf):
                 continue
             rank = is_current, version_key(version)
-            if package not in best or rank > best[package][0]:  # of equal ones the first shelf's
-                best[package] = rank, row
+            if package not in mine or rank >= mine[package][0]:  # of equal ones the newest
+                mine[package] = rank, _as_then(row, shelf)
+        for package, found in mine.items():
+            if package not in best or found[0] > best[package][0]:  # of equal ones the first shelf's
+                best[package] = found
     return [best[package][1] for package in sorted(best)]
+
+
+def _version(current: Mapping[PackageName, db_listings.Key], row: Listed) -> str | None:
+    key = current.get(row.file.package)
+    return key[2] if key is not None else None
+
+
+def _archived(connection: Connection, cut: Cut, packages: Sequence[PackageName]) -> dict[tuple[PackageName, str], int]:
+    """(package, version) -> file id of what a source has archived of some packages."""
+    if not packages or not cut.shows_archive:
+        return {}
+    keys = db_listings.keys_of(connection, cut, packages, FileStatus.ARCHIVED)
+    return {(package, version): id_ for id_, package, version in keys}
+
+
+def _is_own_mirror(shelf: Shelf, cut: Cut) -> bool:
+    return shelf.is_mirror and shelf.owner_id == cut.source_id
+
+
+def _is_of(row: Listed, source_file: int | None, shelf: Shelf) -> bool:
+    """Whether a binary was made of a source package of its version, by that one's file id; None if there is none."""
+    return source_file is not None and (shelf.is_mirror or row.file.id > source_file)
+
+
+def _kept_of(connection: Connection, shelf: Shelf, package: PackageName) -> list[Listed]:
+    """All binaries that a shelf has of a package, the newest last; a mirrored one also those that upstream replaced."""
+    if shelf.is_mirror:
+        return db_listings.ever(connection, shelf.cut, [package])
+    return db_listings.visible_of(connection, shelf.cut, [package])
 
 
 def _rows(connection: Connection, shelf: Shelf, *, exact: bool) -> list[Listed]:
@@ -122,3 +171,10 @@ def _rows(connection: Connection, shelf: Shelf, *, exact: bool) -> list[Listed]:
     if shelf.is_mirror and exact:
         return db_listings.ever(connection, shelf.cut)
     return db_listings.visible(connection, shelf.cut, status=FileStatus.CURRENT)
+
+
+def _as_then(row: Listed, shelf: Shelf) -> Listed:
+    """As an index tells it: the SHA-256 of a mirrored file only if it was known then."""
+    since = row.file.sha256_since
+    is_told = since is not None and since <= shelf.cut.upto
+    return row if is_told else row._replace(file=row.file._replace(sha256=None))

@@ -16,8 +16,9 @@ from entrepot.core.model import PackageName, Sha256, SourceType
 from entrepot.ecosystems.python import names
 from entrepot.ecosystems.python.distribution import read_distribution
 from entrepot.ecosystems.python.entry import Entry, pack
+from entrepot.ecosystems.r import binarypackage, paths, tarball, versions
 from entrepot.ecosystems.r import packages as r_packages
-from entrepot.ecosystems.r import paths, tarball, versions
+from entrepot.ecosystems.r.binarypackage import BinaryPackage
 from entrepot.storage import Key
 
 
@@ -128,6 +129,29 @@ def _read_r(upload: Upload) -> Checked:
     )
 
 
+def checked_binary(upload: Upload) -> tuple[Checked, BinaryPackage]:
+    """A binary package of R, read to its last byte, and what it says of itself.
+
+    Raises:
+        InvalidArchive: it is none.
+    """
+    size = upload.path.stat().st_size
+    with upload.path.open("rb") as stream:
+        package = binarypackage.read_binary_package(stream, file_name=upload.name, size=size)
+        digests = upload.digests or _digests(stream)
+    checked = Checked(
+        upload,
+        paths.binary_file_name(package.name, package.version, package.system),
+        PackageName(package.name),
+        package.version,
+        size,
+        digests,
+        binarypackage.index_fields(package),
+        description=package.description_text,
+    )
+    return checked, package
+
+
 def _read_python(upload: Upload) -> Checked:
     size = upload.path.stat().st_size
     with upload.path.open("rb") as stream:
@@ -187,9 +211,18 @@ _PYTHON = Rules(
     newest=_python_newest,
     has_archive=False,
 )
+_BINARIES = Rules(
+    files="binary packages",
+    read=lambda upload: checked_binary(upload)[0],
+    package=PackageName,
+    order=str,
+    newest=versions.version_key,
+    has_archive=False,
+)
 RULES: Mapping[SourceType, Rules] = {
     SourceType.LOCAL: _R,
     SourceType.GIT: _R,
     SourceType.LOCAL_PYTHON: _PYTHON,
     SourceType.GIT_PYTHON: _PYTHON,
+    SourceType.BINARIES: _BINARIES,
 }

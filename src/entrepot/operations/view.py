@@ -130,10 +130,12 @@ class DatabaseView:
             return compose(layers, _name_of_listed)
 
     def binaries_of(self, package: PackageName, platforms: Sequence[Platform]) -> list[Listed]:
-        cut, _ = self._winner(package)
+        cut, listed = self._winner(package)
         some = shelves.of_source(self._shelves, cut, platforms) if cut is not None else []
+        if cut is None or not some:
+            return []
         with self._app.db.read() as connection:
-            return [row for shelf in some for row in shelves.of_package(connection, shelf, package)]
+            return shelves.of_package(connection, some, cut, package, listed)
 
     def binaries_key(self, platforms: Sequence[Platform]) -> str:
         return ",".join(shelf.key for shelf in self._shelves if shelf.platform in platforms)

@@ -1,4 +1,4 @@
-"""Answers below `bin/` of a CRAN-like repository: packages for Linux by distribution, R version and architecture."""
+"""Answers below `bin/` of a CRAN-like repository: binary packages by operating system, R version and architecture."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from entrepot.core.answers import Answer, Ask, Document, Index, View
+from entrepot.core.answers import Answer, Ask, Document, Index, SendFile, View
 from entrepot.core.errors import FileNotListed
-from entrepot.core.model import File
+from entrepot.core.model import File, PackageName
 from entrepot.core.platforms import ANY, BinaryAsk, Platform, System, architecture, r_minor
 from entrepot.ecosystems.r import distributions, packages, paths
 
@@ -18,6 +18,7 @@ _LINUX = re.compile(r"bin/linux/(?P<distribution>[^/]+)-(?P<arch>[^/-]+)/(?P<r>[
 _ONLY = re.compile(
     r"bin/linux/(?P<r>[^/-]+)-(?P<distribution>[^/]+)/contrib/(?P<again>[^/]+)/(?P<name>PACKAGES(\.gz|\.rds)?)"
 )
+_MEDIA_TYPES = {System.WINDOWS: "application/zip", System.MACOS: "application/gzip"}
 
 
 class Sources(Protocol):
@@ -34,6 +35,10 @@ def answer(ask: Ask, view: View, *, told: Callable[[File], bool], sources: Sourc
         return _linux(explicit, ask, view, told, sources)
     if only := _ONLY.fullmatch(ask.tail):
         return _binaries_alone(only, ask, view)
+    folder, _, name = ask.tail.rpartition("/")
+    platform = paths.parse_binary_folder(folder)
+    if platform is not None and platform in view.platforms():
+        return _of_folder(name, platform, ask, view)
     raise _nothing(ask.tail, view)
 
 
@@ -58,6 +63,27 @@ def _binaries_alone(asked: re.Match[str], ask: Ask, view: View) -> Document:
     if not wanted:
         raise _nothing(ask.tail, view)
     return index(asked["name"], view, wanted)
+
+
+def _of_folder(name: str, platform: Platform, ask: Ask, view: View) -> Answer:
+    """An index or a file of a folder for Windows or macOS that the repository has."""
+    if name in packages.FORMS:
+        return index(name, view, [platform])
+    asked = paths.split_binary_name(name, platform.system)
+    if asked is None:
+        raise _nothing(ask.tail, view)
+    found = view.binaries_of(PackageName(asked[0]), [platform])
+    for listed in found:
+        if listed.file.name == name:
+            media_type = _MEDIA_TYPES[platform.system]
+            return SendFile(listed, media_type, package_type="binary", platform=platform)
+    versions = ", ".join(listed.file.version for listed in found[-4:])
+    raise FileNotListed(
+        f"this repository has no binary package {name} at this snapshot for {platform.shown}",
+        hint=f"of {asked[0]} it has {versions}" if versions else f"it may have its source: src/contrib/{asked[0]}_...",
+        package=asked[0],
+        version=asked[1],
+    )
 
 
 def index(name: str, view: View, platforms: Sequence[Platform]) -> Document:

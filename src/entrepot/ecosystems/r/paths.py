@@ -7,15 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from entrepot.core.model import FileStatus, PackageName
-from entrepot.core.platforms import Platform
+from entrepot.core.platforms import Platform, System
 from entrepot.ecosystems.r.versions import LONGEST, NAME, VERSION
 
 CONTRIB = "src/contrib/"
 _SUFFIX = ".tar.gz"
 _FILE = re.compile(f"({NAME})_({VERSION}){re.escape(_SUFFIX)}")
 _LONGEST = 512
+BINARY_SUFFIXES = {System.LINUX: _SUFFIX, System.WINDOWS: ".zip", System.MACOS: ".tgz"}
+"""What names of binary packages end with: those for Linux have the names of source packages."""
 # The folder may be lower case: some clients and proxies write it so.
 _IN_ARCHIVE = re.compile(r"[Aa]rchive/([^/]+)/([^/]+)")
+
+_BINARY_FOLDER = re.compile(
+    r"bin/(?P<system>windows|macosx(?:/(?P<flavour>[a-z0-9][a-z0-9_-]{0,39}))?)/contrib/(?P<r>[0-9]{1,2}\.[0-9]{1,2})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,17 @@ def file_name(package: str, version: str) -> str:
     return f"{package}_{version}{_SUFFIX}"
 
 
+def binary_file_name(package: str, version: str, system: System) -> str:
+    """The name under which a binary package is listed: `NAME_VERSION.zip` for Windows."""
+    return f"{package}_{version}{BINARY_SUFFIXES[system]}"
+
+
+def split_binary_name(name: str, system: System) -> tuple[str, str] | None:
+    """(package, version) of the name under which a binary package is listed, None if it isn't one."""
+    stem = name.removesuffix(BINARY_SUFFIXES[system])
+    return split_file_name(stem + _SUFFIX) if stem != name else None
+
+
 def archive_path(package: str, version: str) -> str:
     """`NAME/NAME_VERSION.tar.gz`, as Meta/archive.rds names its rows."""
     return f"{package}/{file_name(package, version)}"
@@ -97,6 +114,15 @@ def archive_path(package: str, version: str) -> str:
 def binary_folder(platform: Platform) -> str:
     """Where a CRAN-like repository has binary packages for Windows or macOS: `bin/macosx/big-sur-arm64/contrib/4.4`."""
     return "/".join(filter(None, ("bin", platform.system.value, platform.distribution, "contrib", platform.r)))
+
+
+def parse_binary_folder(folder: str) -> Platform | None:
+    """The platform of a folder such as `bin/windows/contrib/4.4` or `bin/macosx/big-sur-arm64/contrib/4.4`; None if it
+    is none."""
+    found = _BINARY_FOLDER.fullmatch(folder) if len(folder) <= _LONGEST else None
+    if found is None:
+        return None
+    return Platform(System(found["system"].partition("/")[0]), found["flavour"] or "", found["r"])
 
 
 def upstream_paths(package: str, version: str, status: FileStatus) -> tuple[str, ...]:

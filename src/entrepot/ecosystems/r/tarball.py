@@ -12,16 +12,15 @@ from dataclasses import dataclass
 from entrepot.core.errors import Invalid, InvalidArchive
 from entrepot.ecosystems.archives import gzips
 from entrepot.ecosystems.archives.gzips import ByteStream
-from entrepot.ecosystems.archives.tar import Entry, Tar
-from entrepot.ecosystems.r import dcf, paths
+from entrepot.ecosystems.archives.tar import Tar
+from entrepot.ecosystems.r import paths
+from entrepot.ecosystems.r.contents import Contents, fields_of, read_description
 from entrepot.ecosystems.r.versions import check_name, check_version
 
 _LEAST_LIMIT = 64 << 20
 _RATIO = 100
 _ABSOLUTE_LIMIT = 16 << 30
 _LIMIT_OF_HEAD = 1 << 30
-_MOST_ENTRIES = 200_000
-_LARGEST_DESCRIPTION = 1 << 20
 _WANTED = "upload the NAME_VERSION.tar.gz that R CMD build makes"
 
 
@@ -58,16 +57,25 @@ def read_source_package(stream: ByteStream, *, file_name: str, compressed_size: 
         raise InvalidArchive(f"{shown}: {error}", hint=_WANTED, file=shown) from error
 
 
+def limit_of(compressed_size: int) -> int:
+    """What a package of so many bytes may unpack to."""
+    return min(_ABSOLUTE_LIMIT, max(_LEAST_LIMIT, _RATIO * compressed_size))
+
+
 def _read_checked(stream: ByteStream, file_name: str, compressed_size: int) -> SourcePackage:
     parts = paths.split_file_name(file_name)
     if parts is None:
         raise InvalidArchive("the file's name is not NAME_VERSION.tar.gz")
-    limit = min(_ABSOLUTE_LIMIT, max(_LEAST_LIMIT, _RATIO * compressed_size))
-    contents = _Contents(Tar(gzips.Reader(stream, limit=limit)))
+    contents = Contents(Tar(gzips.Reader(stream, limit=limit_of(compressed_size))))
     if contents.text is None:
         raise InvalidArchive(f"there is no {parts[0]}/DESCRIPTION in it")
-    description = _fields(contents.text)
-    _check_description(description)
+    description = fields_of(contents.text)
+    if "Built" in description:
+        raise InvalidArchive(
+            "this is a built (binary) package; source packages are wanted",
+            hint=_WANTED + ", or `entrepot add binary` this one",
+        )
+    check_description(description)
     name, version = description["Package"], description["Version"]
     if (name, version) != parts:
         raise InvalidArchive(f"DESCRIPTION says {name} {version}, the file's name says {parts[0]} {parts[1]}")
@@ -76,80 +84,11 @@ def _read_checked(stream: ByteStream, file_name: str, compressed_size: int) -> S
     return SourcePackage(name, version, description, contents.text, contents.has_src_folder)
 
 
-class _Contents:
-    """One strict walk over a source package: `top` folder, DESCRIPTION's `text`, whether there is `src/`."""
-
-    def __init__(self, tar: Tar) -> None:
-        self.top: str | None = None
-        self.text: str | None = None
-        self.has_src_folder = False
-        for count, entry in enumerate(tar, 1):
-            if count > _MOST_ENTRIES:
-                raise InvalidArchive(f"there are more than {_MOST_ENTRIES:,} entries in it")
-            self._take(tar, entry)
-
-    def _take(self, tar: Tar, entry: Entry) -> None:
-        parts = _checked_parts(entry)
-        if self.top is None:
-            self.top = parts[0]
-        if parts[0] != self.top or (len(parts) == 1 and not entry.is_folder):
-            raise InvalidArchive(f"the entry {entry.shown} is outside of the folder {self.top!r}")
-        if parts[1:] == ["DESCRIPTION"]:
-            if self.text is not None:
-                raise InvalidArchive("there are two DESCRIPTION files in it")
-            self.text = _read_description(tar, entry)
-        if parts[1:] == ["src"] and entry.is_folder:
-            self.has_src_folder = True
-
-
-def _checked_parts(entry: Entry) -> list[str]:
-    """The parts of an entry's path.
-
-    Raises:
-        InvalidArchive: it is no file and no folder, or its path may lead elsewhere.
-    """
-    if not entry.is_file and not entry.is_folder:
-        raise InvalidArchive(
-            f"the entry {entry.shown} is {entry.what}",
-            hint="source packages hold only files and folders",
-        )
-    if entry.is_folder and entry.size:
-        raise InvalidArchive(f"the entry {entry.shown} is a folder that claims to have content")
-    path = entry.path
-    if path.startswith("/"):
-        raise InvalidArchive(f"the entry {entry.shown} has an absolute path")
-    if "\\" in path or any(ord(letter) < 32 or letter == "\x7f" for letter in path):
-        raise InvalidArchive(f"the entry {entry.shown} has a backslash or a control character in its path")
-    parts = (path[:-1] if entry.is_folder else path).split("/")
-    if not {"", ".", ".."}.isdisjoint(parts):
-        raise InvalidArchive(f"the entry {entry.shown} has an empty, '.' or '..' part in its path")
-    return parts
-
-
-def _read_description(tar: Tar, entry: Entry) -> str:
-    if not entry.is_file:
-        raise InvalidArchive("its DESCRIPTION is a folder")
-    if entry.size > _LARGEST_DESCRIPTION:
-        raise InvalidArchive(f"its DESCRIPTION is larger than {_LARGEST_DESCRIPTION:,} bytes")
-    data = tar.content()
-    if b"\0" in data:
-        raise InvalidArchive("its DESCRIPTION is not text")
-    return dcf.decode(data)
-
-
-def _fields(text: str) -> dict[str, str]:
-    try:
-        return dcf.parse_one(text)
-    except Invalid as error:
-        raise InvalidArchive(f"its DESCRIPTION can't be read: {error}") from error
-
-
-def _check_description(description: Mapping[str, str]) -> None:
+def check_description(description: Mapping[str, str]) -> None:
+    """See that a package has a name and a version that R takes. Raises InvalidArchive."""
     for field in ("Package", "Version"):
         if not description.get(field):
             raise InvalidArchive(f"its DESCRIPTION has no {field} field")
-    if "Built" in description:
-        raise InvalidArchive("this is a built (binary) package; source packages are wanted", hint=_WANTED)
     try:
         check_name(description["Package"])
         check_version(description["Version"])
@@ -178,16 +117,16 @@ def describe(
         for entry in tar:
             parts = entry.path.removeprefix("./").rstrip("/").split("/")
             if text is None and len(parts) == 2 and parts[1] == "DESCRIPTION" and entry.is_file:
-                text = _read_description(tar, entry)
+                text = read_description(tar, entry)
                 if found:
                     found()
-                if "NeedsCompilation" in (fields := _fields(text)):
+                if "NeedsCompilation" in (fields := fields_of(text)):
                     return fields, text, None
             has_src_folder = has_src_folder or (parts[1:] == ["src"] and entry.is_folder)
     except Invalid as error:
         if text is None:
             raise InvalidArchive(f"no DESCRIPTION could be read: {error}") from error
-        return _fields(text), text, True if has_src_folder else None
+        return fields_of(text), text, True if has_src_folder else None
     if text is None:
         raise InvalidArchive("there is no DESCRIPTION in it")
-    return _fields(text), text, has_src_folder
+    return fields_of(text), text, has_src_folder
