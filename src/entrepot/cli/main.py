@@ -12,6 +12,7 @@ import typer
 
 from entrepot import __version__
 from entrepot.cli import (
+    binaries,
     builders,
     checking,
     comparing,
@@ -69,9 +70,11 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "diff": comparing.diff,
     "check": checking.check,
     "add": packages.add,
+    "add binary": binaries.add_binary,
     "update": curating.update,
     "archive": packages.archive,
     "remove package": packages.remove_package,
+    "remove binary": binaries.remove_binary,
     "yank": packages.yank,
     "unyank": packages.unyank,
     "sync": sync.sync,
@@ -101,7 +104,10 @@ VERBS: Mapping[str, str] = {
     "run": "Run a Git builder.",
     "rerun": "Build from Git once more.",
     "import": "Import a credential for Git endpoints.",
-    "remove": "Remove packages.",
+    "add": "Add package files to a local source, packages of its snapshot to a curated one, or binary packages.\n\n"
+    "Without a noun, all packages are added or none. For a curated source this shows a proposal, unless it is to be "
+    "committed. For a Git source it makes a git builder, as 'create git-builder' does.",
+    "remove": "Remove packages, or binary packages alone.",
 }
 """The verbs that take a noun, with their help."""
 

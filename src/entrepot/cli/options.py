@@ -115,12 +115,15 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A verb with nouns, whose own flags may be written in Cobra's ways."""
+    """A verb with nouns, whose own flags may be written in Cobra's ways; with a noun it needs none of them."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = self.get_params(ctx)
         convert_only_numbers(options)
-        return super().parse_args(ctx, from_cobra(options, args))
+        words, rest = _flags(options, args)
+        if rest and rest[0] in self.commands:
+            ctx.meta[_WITH_NOUN] = ctx  # the contexts of its commands have the same `meta`
+        return super().parse_args(ctx, [*words, *rest])
 
 
 def convert_only_numbers(options: Iterable[Any]) -> None:
@@ -133,9 +136,13 @@ def convert_only_numbers(options: Iterable[Any]) -> None:
         vars(option).setdefault("process_value", functools.partial(_process_value, option, option.process_value))
 
 
+_WITH_NOUN = "entrepot.with_noun"
+
+
 def _process_value(option: Any, convert: Callable[..., Any], ctx: Any, value: Any) -> Any:
     if value in (None, ()) or value == option.default:
-        return convert(ctx, value) if option.required else value
+        is_wanted = option.required and ctx.meta.get(_WITH_NOUN) is not ctx
+        return convert(ctx, value) if is_wanted else value
     needs_it = option.callback is not None or getattr(option, "min", None) is not None
     return convert(ctx, value) if needs_it else value
 
@@ -146,11 +153,16 @@ _TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": F
 def from_cobra(options: Sequence[Any], args: Sequence[str]) -> list[str]:
     """`args` with `--flag=true|false` and `-f=value` written in the way that Typer reads.
 
-    Stops at the first word that is not a flag: the name of a command.
-
     Raises:
         UsageFault: a boolean flag has another value.
     """
+    words, rest = _flags(options, args)
+    return words + rest
+
+
+def _flags(options: Sequence[Any], args: Sequence[str]) -> tuple[list[str], list[str]]:
+    """(the flags at the beginning as `from_cobra` writes them, the rest); the rest begins with the first word that is
+    no flag, the name of a command."""
     by_name = {name: option for option in options for name in (*option.opts, *option.secondary_opts)}
     pieces: list[tuple[object, list[str]]] = []
     position = 0
@@ -167,7 +179,7 @@ def from_cobra(options: Sequence[Any], args: Sequence[str]) -> list[str]:
         else:
             pieces.append((option, [word] if name.startswith("--") else [name, value]))
         position += length
-    return [word for _, words in pieces for word in words] + list(args[position:])
+    return [word for _, words in pieces for word in words], list(args[position:])
 
 
 def _set_flag(

@@ -1,6 +1,7 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
 from entrepot.client.api import OVER, PAGE_LIMIT, Client
+from entrepot.client.binaries import Binary
 from entrepot.client.builders import Build, Builder, Started
 from entrepot.client.credentials import Credential
 from entrepot.client.multipart import Multipart
@@ -28,6 +29,7 @@ __all__ = [
     "OVER",
     "PAGE_LIMIT",
     "ApiError",
+    "Binary",
     "Build",
     "Builder",
     "Change",

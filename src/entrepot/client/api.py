@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
+from entrepot.client.binaries import BinaryCalls
 from entrepot.client.builders import BuilderCalls
 from entrepot.client.calls import part
 from entrepot.client.credentials import CredentialCalls
@@ -44,7 +45,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BuilderCalls, CredentialCalls):
+class Client(BinaryCalls, BuilderCalls, CredentialCalls):
     """Speaks to one server.
 
     Args:
@@ -202,16 +203,20 @@ class Client(BuilderCalls, CredentialCalls):
             OSError: a file can't be read.
         """
         fields = _given(replace="true" if replace else None, comment=comment)
+        return cast(Outcome, self._upload(f"/sources/{part(source)}/packages", fields, files, on_progress))
+
+    def _upload(
+        self,
+        path: str,
+        fields: Mapping[str, str],
+        files: Sequence[Path],
+        on_progress: Callable[[int, int], None] | None,
+    ) -> Any:
         body = Multipart(fields, files)
         headers = {"Content-Type": body.content_type, "Content-Length": str(body.length)}
-        answer = self._send(
-            "POST",
-            f"/sources/{part(source)}/packages",
-            body=body.stream(on_progress),
-            headers=headers,
-            timeout=max(self._timeout, _UPLOAD_TIMEOUT),
-        )
-        return cast(Outcome, self._document(answer))
+        timeout = max(self._timeout, _UPLOAD_TIMEOUT)
+        answer = self._send("POST", path, body=body.stream(on_progress), headers=headers, timeout=timeout)
+        return self._document(answer)
 
     def propose(self, source: str, **wish: object) -> Proposal:
         """What a change to a curated or pinned source would bring; `wish` as in `docs/api.md`, what is None left out.

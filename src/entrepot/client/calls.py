@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -23,6 +24,14 @@ class Calls:
             query: Mapping[str, str | None] | None = None,
             body: object = None,
             timeout: float | None = None,
+        ) -> Any: ...
+
+        def _upload(
+            self,
+            path: str,
+            fields: Mapping[str, str],
+            files: Sequence[Path],
+            on_progress: Callable[[int, int], None] | None,
         ) -> Any: ...
 
         def _all(self, path: str, **query: str | None) -> list[Any]: ...

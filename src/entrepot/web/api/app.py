@@ -16,7 +16,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
-from entrepot.web.api import builders, checking, comparing, credentials, jobs, proposals, repos, service, sources
+from entrepot.web.api import (
+    binaries,
+    builders,
+    checking,
+    comparing,
+    credentials,
+    jobs,
+    proposals,
+    repos,
+    service,
+    sources,
+)
 from entrepot.web.auth import actor_of
 from entrepot.web.context import PREFIX, Context
 from entrepot.web.errors import INTERNAL, status_of
@@ -39,6 +50,7 @@ def make_api(context: Context) -> FastAPI:
     for router in (
         repos.router,
         sources.router,
+        binaries.router,
         proposals.router,
         comparing.router,
         checking.router,
