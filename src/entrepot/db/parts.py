@@ -43,7 +43,9 @@ def with_parts(connection: Connection, source_ids: Iterable[int]) -> list[int]:
 
 
 def binary_paths(connection: Connection) -> list[str]:
-    """The platforms for which some source has binary packages, as `Platform.path`; sorted, each once."""
+    """The platforms for which some live source has binary packages, as `Platform.path`; sorted, each once."""
+    owners = sources.alias()
     query = select(parts.c.path).join(sources, sources.c.id == parts.c.source_id)
+    query = query.join(owners, owners.c.id == parts.c.owner_id).where(owners.c.deleted.is_(None))
     query = query.where(sources.c.type.in_([type_.value for type_ in BINARIES])).distinct()
     return sorted(connection.execute(query).scalars())

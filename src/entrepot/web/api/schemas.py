@@ -14,6 +14,7 @@ from entrepot.core.changes import Change, ChangeKind, History
 from entrepot.core.model import FileStatus, RepositoryType, SourceType
 from entrepot.core.releases import Dependency, Release, ReleaseFile
 from entrepot.core.urls import shown
+from entrepot.db.sources import MirrorState
 from entrepot.operations.browsing import TransactionInfo
 from entrepot.operations.describing import Completeness
 from entrepot.operations.listing import PackageSummary
@@ -150,6 +151,17 @@ class SyncState(BaseModel):
     next_try: datetime | None
     job: int | None
 
+    @classmethod
+    def of(cls, mirror: MirrorState, *, job: int | None, next_sync: datetime | None) -> SyncState:
+        outcome = "failed" if mirror.error else "ok" if mirror.synced_from else "never"
+        return cls(
+            state="running" if job else outcome,
+            last_success=mirror.synced_from,
+            error=mirror.error,
+            next_try=next_sync,
+            job=job,
+        )
+
 
 class Source(BaseModel):
     id: int
@@ -169,16 +181,7 @@ class Source(BaseModel):
     @classmethod
     def of(cls, info: SourceInfo, *, next_sync: datetime | None = None) -> Source:
         mirror = info.mirror
-        state = None
-        if mirror is not None:
-            outcome = "failed" if mirror.error else "ok" if mirror.synced_from else "never"
-            state = SyncState(
-                state="running" if info.job else outcome,
-                last_success=mirror.synced_from,
-                error=mirror.error,
-                next_try=next_sync,
-                job=info.job,
-            )
+        state = SyncState.of(mirror, job=info.job, next_sync=next_sync) if mirror is not None else None
         return cls(
             id=info.source.id,
             name=info.source.name,

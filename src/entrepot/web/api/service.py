@@ -2,52 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
+from pydantic import BaseModel
 
 from entrepot import __version__
-from entrepot.core.model import RepositoryType, SourceType
-from entrepot.operations import browsing, building, repositories, sources
+from entrepot.core.model import SourceType
+from entrepot.operations import browsing, building, serverstatus
+from entrepot.operations.serverstatus import Distro
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import AppDep, Number
-from entrepot.web.api.repos import source_shape
 
 router = APIRouter(tags=["service"])
 
 
+class DistroShape(BaseModel):
+    """A system that packages are installed on; the names of the fields are those that clients of the product read.
+
+    `binaryURL` names a Linux distribution below `/__linux__/`, `binaries` says that there are, or will be, binary
+    packages for it, `hidden` that it is retired.
+    """
+
+    name: str
+    os: str
+    binaryDisplay: str  # noqa: N815
+    binaryURL: str  # noqa: N815
+    display: str
+    distribution: str
+    release: str
+    build_distribution: str = ""
+    sysReqs: bool  # noqa: N815
+    binaries: bool
+    hidden: bool
+    official_rspm: bool
+    arch: list[str]
+
+    @classmethod
+    def of(cls, distro: Distro) -> DistroShape:
+        return cls(
+            name=distro.name,
+            os=distro.os,
+            binaryDisplay=distro.binary_display,
+            binaryURL=distro.url,
+            display=distro.display,
+            distribution=distro.distribution,
+            release=distro.release,
+            sysReqs=distro.has_requirements,
+            binaries=distro.has_binaries,
+            hidden=distro.is_hidden,
+            official_rspm=distro.name != "internal",
+            arch=list(distro.architectures),
+        )
+
+
+class BioconductorVersion(BaseModel):
+    """`cran_snapshot` is the day of CRAN that goes with it, `latest`, or empty where nobody tells."""
+
+    bioc_version: str
+    r_version: str
+    cran_snapshot: str
+
+
+class Status(BaseModel):
+    """What clients read to recognise the server, and the state of each mirror (`sources`)."""
+
+    version: str = __version__
+    build_date: str = ""
+    product: str = "entrepot"
+    metrics_enabled: bool = False
+    r_configured: bool
+    python_configured: bool
+    binaries_enabled: bool = True
+    display_ash: bool = False
+    public_p3m: bool = False
+    custom_home: bool = False
+    custom_home_title: str = ""
+    ga_id: str = ""
+    auth_enabled: bool = False
+    repos_require_auth: bool = False
+    sso_enabled: bool = False
+    distros: list[DistroShape]
+    cran_repo: str
+    bioc_versions: list[BioconductorVersion]
+    r_versions: list[str]
+    macos_urls: dict[str, dict[str, str]]
+    sources: dict[str, schemas.SyncState]
+
+
 @router.get("/status")
-def get_status(app: AppDep) -> dict[str, Any]:
-    """What clients read to recognise the server, and the state of each mirror."""
-    mirrors = [source_shape(app, info) for info in sources.list_sources(app) if info.mirror]
-    r_repos = [
-        info
-        for info in repositories.list_repositories(app)
-        if info.repository.type is RepositoryType.R and any(source.is_mirror for source in info.sources)
-    ]
-    return {
-        "version": __version__,
-        "build_date": "",
-        "product": "entrepot",
-        "metrics_enabled": False,
-        "r_configured": building.can_build(app, SourceType.GIT),
-        "python_configured": building.can_build(app, SourceType.GIT_PYTHON),
-        "binaries_enabled": False,
-        "display_ash": False,
-        "public_p3m": False,
-        "custom_home": False,
-        "custom_home_title": "",
-        "ga_id": "",
-        "auth_enabled": False,
-        "repos_require_auth": False,
-        "sso_enabled": False,
-        "distros": [],
-        "cran_repo": r_repos[0].repository.name if r_repos else "",
-        "bioc_versions": [],
-        "r_versions": [],
-        "macos_urls": {},
-        "sources": {mirror.name: mirror.sync.model_dump() for mirror in mirrors if mirror.sync},
-    }
+def get_status(app: AppDep) -> Status:
+    offer = serverstatus.offer(app)
+    return Status(
+        r_configured=building.can_build(app, SourceType.GIT),
+        python_configured=building.can_build(app, SourceType.GIT_PYTHON),
+        distros=[DistroShape.of(distro) for distro in offer.distros],
+        cran_repo=offer.cran_repo,
+        bioc_versions=[],
+        r_versions=list(offer.r_versions),
+        macos_urls=offer.macos_folders,
+        sources={
+            each.name: schemas.SyncState.of(each.state, job=each.job, next_sync=each.next_sync)
+            for each in serverstatus.mirror_statuses(app)
+        },
+    )
 
 
 @router.get("/transactions/{id}")
