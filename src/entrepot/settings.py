@@ -219,6 +219,31 @@ class Git(_Section):
         return value.rstrip("/")
 
 
+class Sysreqs(_Section):
+    """`[sysreqs]`: the rules that tell which packages of a Linux distribution R packages need."""
+
+    rules: str = Field(
+        default="",
+        description="folder, archive (.tar.gz, .tar.xz, .zip) or Git URL of the rules; empty: there are none",
+    )
+    sync_schedule: str = Field(default="45 2 * * *", description="cron expression in UTC; empty: by hand alone")
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the rules are at a URL, be it `user@host:path`; else they are a path of this machine."""
+        return "://" in self.rules or "@" in self.rules.partition(":")[0] != self.rules
+
+    @field_validator("rules")
+    @classmethod
+    def _rules(cls, value: str) -> str:
+        return value.strip()
+
+    @field_validator("sync_schedule")
+    @classmethod
+    def _schedule(cls, value: str) -> str:
+        return _cron(value)
+
+
 class Repos(_Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 
@@ -247,6 +272,7 @@ class Settings(_Section):
     python: Python = Python()
     local: Local = Local()
     git: Git = Git()
+    sysreqs: Sysreqs = Sysreqs()
     repos: Repos = Repos()
     file: Path | None = Field(default=None, exclude=True)
 
@@ -296,8 +322,13 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
         "encryption_key": _beside(base, settings.server.encryption_key),
     }
     git = {"known_hosts": _beside(base, settings.git.known_hosts)}
+    sysreqs = {"rules": settings.sysreqs.rules if settings.sysreqs.is_remote else _beside(base, settings.sysreqs.rules)}
     return settings.model_copy(
-        update={"server": settings.server.model_copy(update=server), "git": settings.git.model_copy(update=git)}
+        update={
+            "server": settings.server.model_copy(update=server),
+            "git": settings.git.model_copy(update=git),
+            "sysreqs": settings.sysreqs.model_copy(update=sysreqs),
+        }
     )
 
 
@@ -322,6 +353,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     values["cran"]["upstream"] = shown(settings.cran.upstream)
     values["pypi"]["upstream"] = shown(settings.pypi.upstream)
     values["git"]["python_index"] = shown(settings.git.python_index)
+    values["sysreqs"]["rules"] = shown(settings.sysreqs.rules)
     return values
 
 

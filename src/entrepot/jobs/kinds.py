@@ -9,9 +9,12 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
-from entrepot.jobs import build, describe, metadata, sync
+from entrepot.jobs import build, describe, facts, metadata, sync, sysreqs
 from entrepot.jobs.work import Work
 from entrepot.operations.builders import JOB as BUILD_JOB
+from entrepot.operations.sysreqrules import JOB as SYSREQS_JOB
+from entrepot.operations.targets import JOB as BINARIES_JOB
+from entrepot.sources.facts import JOB as FACTS_JOB
 from entrepot.sources.projects import METADATA_JOB
 
 
@@ -37,6 +40,9 @@ RUN: dict[str, JobKind] = {
     # What was read stays, so that each try goes on where the one before gave up.
     "describe": JobKind(describe.run, retry_after=_AGAIN),
     METADATA_JOB: JobKind(metadata.run, retry_after=_AGAIN),
+    FACTS_JOB: JobKind(facts.run, retry_after=_AGAIN),
+    # Final, so that `entrepot sync --type=sysreqs` says at once what is wrong; the schedule brings the next.
+    SYSREQS_JOB: JobKind(sysreqs.run),
     # What is to be tried again is told by each commit and tag by itself.
     BUILD_JOB: JobKind(build.run),
 }

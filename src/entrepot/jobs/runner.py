@@ -17,7 +17,7 @@ from entrepot.jobs.carrier import Carrier
 from entrepot.jobs.polls import Polls
 from entrepot.jobs.threads import Threads
 from entrepot.jobs.work import Progress
-from entrepot.operations import syncing, working
+from entrepot.operations import syncing, sysreqrules, working
 from entrepot.operations.working import JobInfo
 
 _log = logging.getLogger(__name__)
@@ -123,6 +123,9 @@ class Runner:
     def _bring_due(self) -> None:
         for source in syncing.due_syncs(self._app):
             syncing.request_sync(self._app, str(source.id))
+        if sysreqrules.is_due(self._app):
+            sysreqrules.request(self._app, actor=syncing.SCHEDULE)
+        targets.request_due(self._app)
         if self._pruned is None or time.monotonic() - self._pruned > PRUNE_EVERY:
             self._pruned = time.monotonic()
             working.prune(self._app)

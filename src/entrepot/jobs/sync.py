@@ -8,6 +8,7 @@ from entrepot.app import App
 from entrepot.db.jobs import Job
 from entrepot.jobs.work import Work
 from entrepot.operations import syncing
+from entrepot.sources import facts
 
 MOST_FAULTS = 1000
 
@@ -19,6 +20,7 @@ def run(app: App, job: Job, work: Work) -> dict[str, Any]:
     synced = syncing.sync(app, job.source_id, force=force, history=history, report=work.report)
     for fault in synced.faults[:MOST_FAULTS]:
         work.log(f"fault: {fault}")
+    facts.after_sync(app, job.source_id, changed=bool(synced.transactions), actor=job.actor)
     return {
         "transactions": len(synced.transactions),
         "first_transaction": synced.transactions[0] if synced.transactions else None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from entrepot.core.errors import InvalidArchive
 from entrepot.ecosystems.archives.gzips import Reader
@@ -70,7 +71,7 @@ class Tar:
         InvalidArchive: damaged or cut, no end mark, something behind the end mark; and what `stream` raises.
     """
 
-    def __init__(self, stream: Reader) -> None:
+    def __init__(self, stream: Reader | BinaryIO) -> None:
         self._stream = stream
         self._left = 0  # of the present entry's content
         self._padding = 0
