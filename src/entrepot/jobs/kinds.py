@@ -13,7 +13,6 @@ from entrepot.jobs import build, describe, facts, metadata, sync, sysreqs
 from entrepot.jobs.work import Work
 from entrepot.operations.builders import JOB as BUILD_JOB
 from entrepot.operations.sysreqrules import JOB as SYSREQS_JOB
-from entrepot.operations.targets import JOB as BINARIES_JOB
 from entrepot.sources.facts import JOB as FACTS_JOB
 from entrepot.sources.projects import METADATA_JOB
 
