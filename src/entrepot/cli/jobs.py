@@ -26,6 +26,9 @@ Transaction = Annotated[
     int | None,
     typer.Option("--transaction-id", metavar="ID", min=1, help="The build from Git that this transaction tells of."),
 ]
+BinaryBuild = Annotated[
+    int | None, typer.Option("--binary-build", metavar="ID", min=1, help="The build of a binary package.")
+]
 Number = Annotated[int, typer.Option("--job", metavar="ID", min=1, help="Number of the job.")]
 
 
@@ -78,14 +81,17 @@ def logs(
     *,
     job: Annotated[int | None, typer.Option("--job", metavar="ID", min=1, help="Number of the job.")] = None,
     transaction_id: Transaction = None,
+    binary_build: BinaryBuild = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on with what comes, until the job is over.")] = False,
     file_out: Annotated[str | None, typer.Option("--file-out", metavar="FILE", help="Write it to a file.")] = None,
 ) -> None:
-    """Show the log of a job, or of a build from Git."""
-    if (job is None) == (transaction_id is None):
-        raise UsageFault("logs are of one job or one build", hint="give either --job or --transaction-id")
+    """Show the log of a job, of a build from Git or of a binary package."""
+    if sum(number is not None for number in (job, transaction_id, binary_build)) != 1:
+        raise UsageFault(
+            "logs are of one job or one build", hint="give either --job, --transaction-id or --binary-build"
+        )
     if job is None:
-        _show_build(session, transaction_id or 0, file_out)
+        _show_build(session, transaction_id, binary_build, file_out)
         return
     with session.connect() as (client, _):
         # Lines are kept seconds after they were said, those of somebody who cancels at once.
@@ -98,17 +104,18 @@ def logs(
             session.out.result(None, map(_log_line, lines))
 
 
-def _show_build(session: Session, transaction: int, file_out: str | None) -> None:
+def _show_build(session: Session, transaction: int | None, build: int | None, file_out: str | None) -> None:
     """The log of an attempt as it was kept, without times."""
     with session.connect() as (client, _):
-        log = client.build_log(transaction)
+        log = client.binary_build_log(build or 0) if transaction is None else client.build_log(transaction)
     lines = log.splitlines()
     if file_out is not None:
         Path(file_out).write_text("".join(printable(line) + "\n" for line in lines), encoding="utf-8")
         said = f"{counted(len(lines), 'line')} written to '{file_out}'"
         session.out.result({"file": file_out, "lines": len(lines)}, [said])
     else:
-        session.out.result({"transaction": transaction, "log": log}, lines)
+        number = {"binary_build": build} if transaction is None else {"transaction": transaction}
+        session.out.result({**number, "log": log}, lines)
 
 
 def cancel(session: Session, *, job: Number) -> None:
@@ -128,7 +135,7 @@ def _tell_queued(session: Session, connection: Connection, jobs: list[Job]) -> N
     session.out.result(jobs, [str(job["id"]) for job in jobs])
     later = "; it runs when the server starts" if connection.in_process else ""
     for job in jobs:
-        session.out.info(f"{job['kind'].capitalize()} of '{job['source']}' is queued as job {job['id']}{later}")
+        session.out.info(f"{_title(job, is_first=True)} is queued as job {job['id']}{later}")
 
 
 def _finish(
@@ -165,7 +172,8 @@ def _tell_interrupted(session: Session, connection: Connection, numbers: list[st
 def _tell_faults(session: Session, job: Job) -> None:
     faults = (job["result"] or {}).get("faults")
     if faults:
-        session.out.info(f"Faults in '{job['source']}':", *(f"  {fault}" for fault in faults))
+        where = job["source"] or (job["result"] or {}).get("target") or job["kind"]
+        session.out.info(f"Faults in '{where}':", *(f"  {fault}" for fault in faults))
 
 
 def _follow(client: Client, number: int) -> Iterator[Line]:
@@ -214,5 +222,6 @@ def _detail(job: Job) -> str:
     return error["error"] if error else ""
 
 
-def _title(job: Job) -> str:
-    return f"{job['kind']} of '{job['source']}'" if job["source"] else job["kind"]
+def _title(job: Job, *, is_first: bool = False) -> str:
+    kind = job["kind"].capitalize() if is_first else job["kind"]
+    return f"{kind} of '{job['source']}'" if job["source"] else kind

@@ -27,6 +27,7 @@ from entrepot.cli import (
     service,
     sources,
     sync,
+    targets,
 )
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
@@ -39,6 +40,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "create repo": repos.create_repo,
     "create source": sources.create_source,
     "create git-builder": builders.create_git_builder,
+    "create build-target": targets.create_build_target,
     "edit repo": repos.edit_repo,
     "edit source": sources.edit_source,
     "edit git-builder": builders.edit_git_builder,
@@ -49,6 +51,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "delete repo": repos.delete_repo,
     "delete source": sources.delete_source,
     "delete git-builder": builders.delete_git_builder,
+    "delete build-target": targets.delete_build_target,
     "delete git-credential": credentials.delete_git_credential,
     "delete git-credentials": credentials.delete_git_credential,
     "delete ssh-key": credentials.delete_ssh_key,
@@ -64,6 +67,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list jobs": jobs.list_jobs,
     "list git-builders": builders.list_git_builders,
     "list git-builds": builders.list_git_builds,
+    "list build-targets": targets.list_build_targets,
+    "list binary-builds": targets.list_binary_builds,
     "list git-credentials": credentials.list_git_credentials,
     "list ssh-keys": credentials.list_ssh_keys,
     "info": listing.info,
@@ -80,7 +85,9 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "sync": sync.sync,
     "describe": describe.describe,
     "run git-builder": builders.run_git_builder,
+    "run build-target": targets.run_build_target,
     "rerun git-builder": builders.rerun_git_builder,
+    "rerun build-target": targets.rerun_build_target,
     "logs": jobs.logs,
     "cancel": jobs.cancel,
     "import ssh-key": credentials.import_ssh_key,
@@ -96,13 +103,14 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
 """Every command: the words -> the function. A verb with nouns may also be a command itself (`list`)."""
 
 VERBS: Mapping[str, str] = {
-    "create": "Create a repository, a source or a Git builder.",
+    "create": "Create a repository, a source, a Git builder or a build target.",
     "edit": "Change a repository, a source, a Git builder or a Git credential.",
-    "delete": "Delete a repository, a source, a Git builder or a Git credential.",
-    "list": "List repositories, sources, packages, transactions, proposals, jobs, Git builders and their builds, Git "
+    "delete": "Delete a repository, a source, a Git builder, a build target or a Git credential.",
+    "list": "List repositories, sources, packages, transactions, proposals, jobs, Git builders and their builds, build "
+    "targets and their binary builds, Git "
     "credentials.\n\nWithout a noun: every repository and source.",
-    "run": "Run a Git builder.",
-    "rerun": "Build from Git once more.",
+    "run": "Run a Git builder or a build target.",
+    "rerun": "Build once more what failed.",
     "import": "Import a credential for Git endpoints.",
     "add": "Add package files to a local source, packages of its snapshot to a curated one, or binary packages.\n\n"
     "Without a noun, all packages are added or none. For a curated source this shows a proposal, unless it is to be "

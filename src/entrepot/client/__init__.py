@@ -24,13 +24,16 @@ from entrepot.client.shapes import (
     Source,
     Sync,
 )
+from entrepot.client.targets import BinaryBuild, BuildTarget, StartedTarget
 
 __all__ = [
     "OVER",
     "PAGE_LIMIT",
     "ApiError",
     "Binary",
+    "BinaryBuild",
     "Build",
+    "BuildTarget",
     "Builder",
     "Change",
     "CheckedEntry",
@@ -51,5 +54,6 @@ __all__ = [
     "Repository",
     "Source",
     "Started",
+    "StartedTarget",
     "Sync",
 ]

@@ -31,6 +31,7 @@ from entrepot.client.shapes import (
     Repository,
     Source,
 )
+from entrepot.client.targets import TargetCalls
 from entrepot.core.errors import Invalid, ServerUnreachable
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BinaryCalls, BuilderCalls, CredentialCalls):
+class Client(BinaryCalls, BuilderCalls, CredentialCalls, TargetCalls):
     """Speaks to one server.
 
     Args:

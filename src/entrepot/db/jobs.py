@@ -111,6 +111,13 @@ def active(connection: Connection, *, kind: str | None = None, source_id: int | 
     return [_job(row) for row in connection.execute(query).mappings()]
 
 
+def newest_of(connection: Connection, *, kind: str, subject: int) -> Job | None:
+    """The job of that kind for that subject which was asked for last."""
+    query = select(jobs).where(jobs.c.kind == kind, jobs.c.subject == subject).order_by(jobs.c.id.desc()).limit(1)
+    row = connection.execute(query).mappings().one_or_none()
+    return _job(row) if row else None
+
+
 def page(
     connection: Connection,
     *,

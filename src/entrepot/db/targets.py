@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, inse
 from entrepot.core.errors import TargetNotFound
 from entrepot.core.model import PackageName, TransactionId
 from entrepot.core.targets import FAILED, BinaryBuild, Target
-from entrepot.db.schema import binary_builds, build_targets, transactions
+from entrepot.db.schema import binary_builds, build_targets, files, package_facts, transactions
 
 _TARGET_COLUMNS = [column for column in build_targets.c if column.name != "deleted"]
 _BUILD_COLUMNS = [column for column in binary_builds.c if column.name != "log"]
@@ -156,3 +156,19 @@ def build_of(connection: Connection, id_: int) -> tuple[BinaryBuild, str] | None
     values: dict[str, Any] = {**row}
     log = zlib.decompress(values.pop("log")).decode()
     return BinaryBuild(**values), log
+
+
+def requirements_of(connection: Connection, build: BinaryBuild, source_ids: Iterable[int]) -> list[str]:
+    """What the source package of an attempt says that it needs of the system; it is a file of one of these sources."""
+    wanted = list(source_ids)
+    facts = select(package_facts.c.system_requirements).where(
+        package_facts.c.source_id.in_(wanted),
+        package_facts.c.package == build.package,
+        package_facts.c.version == build.version,
+    )
+    rows = select(files.c.fields).where(
+        files.c.source_id.in_(wanted), files.c.package == build.package, files.c.version == build.version
+    )
+    lines = [line for text in connection.execute(rows).scalars() for line in (text or "").splitlines()]
+    told = [line.partition(": ")[2] for line in lines if line.startswith("SystemRequirements: ")]
+    return list(dict.fromkeys([*told, *(text for text in connection.execute(facts).scalars() if text)]))

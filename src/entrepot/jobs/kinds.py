@@ -9,10 +9,11 @@ from typing import Any
 
 from entrepot.app import App
 from entrepot.db.jobs import Job
-from entrepot.jobs import build, describe, facts, metadata, sync, sysreqs
+from entrepot.jobs import binaries, build, describe, facts, metadata, sync, sysreqs
 from entrepot.jobs.work import Work
 from entrepot.operations.builders import JOB as BUILD_JOB
 from entrepot.operations.sysreqrules import JOB as SYSREQS_JOB
+from entrepot.operations.targets import JOB as BINARIES_JOB
 from entrepot.sources.facts import JOB as FACTS_JOB
 from entrepot.sources.projects import METADATA_JOB
 
@@ -44,4 +45,6 @@ RUN: dict[str, JobKind] = {
     SYSREQS_JOB: JobKind(sysreqs.run),
     # What is to be tried again is told by each commit and tag by itself.
     BUILD_JOB: JobKind(build.run),
+    # A target that could not be built for is due again by itself (operations.targets.AGAIN_AFTER).
+    BINARIES_JOB: JobKind(binaries.run),
 }

@@ -17,7 +17,7 @@ from entrepot.jobs.carrier import Carrier
 from entrepot.jobs.polls import Polls
 from entrepot.jobs.threads import Threads
 from entrepot.jobs.work import Progress
-from entrepot.operations import syncing, sysreqrules, working
+from entrepot.operations import syncing, sysreqrules, targets, working
 from entrepot.operations.working import JobInfo
 
 _log = logging.getLogger(__name__)

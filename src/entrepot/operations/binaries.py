@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.errors import Conflict, FileExists, Invalid, PackageNotFound, SourceNotFound, WrongType
-from entrepot.core.model import SOURCE_TYPES_OF, Listed, PackageName, RepositoryType, Source, SourceType
+from entrepot.core.model import SOURCE_TYPES_OF, Listed, PackageName, RepositoryType, Source, SourceType, TransactionId
 from entrepot.core.platforms import Platform, System, r_minor
 from entrepot.db import owned as db_owned
 from entrepot.db import parts as db_parts
@@ -85,6 +85,7 @@ def publish(
     message: str,
     replace: bool = False,
     built_from: int | None = None,
+    also: Callable[[Connection, TransactionId | None], None] | None = None,
 ) -> Outcome:
     """Keep a binary package and show it beside the source package of the same version; all in one transaction.
 
@@ -93,6 +94,7 @@ def publish(
     Args:
         owner: the source that has the source package, or shows it.
         built_from: the file of the source package that it was built from; None if nobody knows.
+        also: called within the database transaction, with the transaction that shows the binary, if anything changed.
 
     Raises:
         SourceNotFound: the source was deleted.
@@ -121,7 +123,10 @@ def publish(
                     hint="use --replace, or raise the version of the package",
                     file=checked.name,
                 )
-        return adding.record(actor=actor, message=message)
+        outcome = adding.record(actor=actor, message=message)
+        if also is not None:
+            also(connection, outcome.transaction)
+        return outcome
 
 
 def remove_binary(

@@ -32,7 +32,10 @@ KEPT_FOR = timedelta(days=90)
 AFTER_CANCEL: dict[str, Callable[[App, Connection, int], None]] = {"sync": syncing.skip}
 """What follows for a source when a job of that kind was cancelled."""
 
-AT_ONCE: dict[str, Callable[[Settings], int]] = {"build": lambda settings: settings.git.concurrent_builds}
+AT_ONCE: dict[str, Callable[[Settings], int]] = {
+    "build": lambda settings: settings.git.concurrent_builds,
+    "binaries": lambda settings: settings.git.concurrent_builds,
+}
 """How many jobs of a kind run at once in the whole installation; of other kinds as many as the engine takes."""
 
 Stamped = tuple[datetime, str]

@@ -27,6 +27,7 @@ from entrepot.web.api import (
     repos,
     service,
     sources,
+    targets,
 )
 from entrepot.web.auth import actor_of
 from entrepot.web.context import PREFIX, Context
@@ -58,6 +59,7 @@ def make_api(context: Context) -> FastAPI:
         credentials.router,
         builders.every,
         builders.router,
+        targets.router,
         service.router,
     ):
         api.include_router(router, prefix=PREFIX)
