@@ -50,8 +50,8 @@ class App:
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
     last, `just_read` the projects that were read for the first time.
-    `listings` are of whole snapshots, each in an order that was asked for; `keys` encrypt credentials; `clock` tells
-    the time in UTC.
+    `listings` are of whole snapshots, each in an order that was asked for, `dependents` who needs whom in such ones;
+    `keys` encrypt credentials; `clock` tells the time in UTC.
     """
 
     settings: Settings
@@ -64,6 +64,7 @@ class App:
     waits: Waits
     documents: Documents
     listings: Recent[list[Key]]
+    dependents: Recent[Any]
     snapshots: Recent[Any]
     just_read: Recent[JustRead]
     clock: Clock
@@ -115,6 +116,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             waits=Waits(),
             documents=Documents(data_dir / "cache" / "indexes", version=__version__),
             listings=Recent(4),
+            dependents=Recent(3),
             snapshots=Recent(256),
             just_read=Recent(8),
             clock=clock,

@@ -18,7 +18,7 @@ from entrepot.db.schema import STATUS_CODES, STATUSES, files, visibility
 Row = TypeVar("Row", File, Brief)
 _package: Callable[[File | Brief], PackageName] = attrgetter("package")
 
-Fact = Literal["package", "version", "published", "size"]
+Fact = Literal["package", "version", "published", "size", "fields"]
 Key = tuple[int, PackageName, Any]
 """(file id, package, the fact that was asked for); plain, as they are made for all packages to show a few."""
 

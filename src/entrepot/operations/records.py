@@ -60,6 +60,11 @@ def package_record(app: App, open_: Callable[[], Opened], name: str, *, version:
     return PackageRecord(summary, release, occurred, known.every)
 
 
+def licenses(text: str | None) -> list[str]:
+    """The licenses among which a package lets one choose: `MIT + file LICENSE | GPL-2`."""
+    return [part.strip() for part in text.split("|") if part.strip()] if text else []
+
+
 def package_releases(open_: Callable[[], Opened], name: str) -> tuple[Release, ...]:
     """All releases of a package, newest first. Raises as `package_record`."""
     return patiently(lambda: _releases(open_(), name))[1].every

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from operator import attrgetter
@@ -11,7 +12,8 @@ from fastapi import APIRouter, Depends, Query, Response, status
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid
-from entrepot.operations import browsing, listing, records, repositories, sources, syncing
+from entrepot.core.model import PackageName
+from entrepot.operations import browsing, listing, records, relations, repositories, sources, syncing
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, Ascending, NameSort, PageDep, ShortPageDep, Snapshot
 
@@ -116,12 +118,26 @@ def repo_packages(
     return wanted.page_of(app, browsing.open_repository(app, repo, snapshot), response)
 
 
+class PackageOfRepository(schemas.PackageDetail):
+    """A package with those of the snapshot that need it: kind of dependency -> names, complete; of R alone."""
+
+    licenses: list[str]
+    downloads: int = 0
+    reverse_dependencies: dict[str, list[str]]
+
+    @classmethod
+    def among(cls, record: records.PackageRecord, needed_by: Mapping[str, list[PackageName]]) -> PackageOfRepository:
+        detail = schemas.PackageDetail.of(record).model_dump()
+        licenses = records.licenses(record.summary.described.license)
+        return cls(**detail, licenses=licenses, reverse_dependencies=dict(needed_by))
+
+
 @router.get("/{repo}/packages/{name}")
 def repo_package(
     app: AppDep, repo: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
-) -> schemas.PackageDetail:
+) -> PackageOfRepository:
     record = records.package_record(app, lambda: browsing.open_repository(app, repo, snapshot), name, version=version)
-    return schemas.PackageDetail.of(record)
+    return PackageOfRepository.among(record, relations.dependents(app, repo, snapshot, record.summary.name))
 
 
 @router.get("/{repo}/packages/{name}/releases")
