@@ -233,6 +233,8 @@ def settings(tmp_path: Path, database_url: str, storage_url: str) -> Settings:
         "storage": {"url": storage_url},
         "cran": {"upstream": "http://127.0.0.1:9", "sync_schedule": "", "describe_rate": 1000},
         "pypi": {"upstream": "http://127.0.0.1:9/simple", "sync_schedule": "", "metadata_rate": 1000},
+        "bioconductor": {"upstream": "http://127.0.0.1:9", "sync_schedule": ""},
+        "repos": {"bioconductor": ""},
     }
     return Settings.model_validate(values)
 

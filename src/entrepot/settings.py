@@ -6,6 +6,7 @@ An unknown key or a bad value stops the start with the key, the value and what i
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,10 +18,12 @@ from urllib.parse import quote, urlsplit
 from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from entrepot.core.bioconductor import DEVEL, RELEASE, is_version
 from entrepot.core.errors import InvalidName, InvalidSettings
 from entrepot.core.model import check_name
 from entrepot.core.urls import shown
 
+_FOLDER_OF_BINARIES = re.compile(r"(windows|macosx(/[a-z0-9][a-z0-9_-]{0,39})?)/[0-9]{1,2}\.[0-9]{1,2}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CONFIG_PLACES = (Path("entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
 PREFIX = "ENTREPOT_"
@@ -105,6 +108,24 @@ class Cran(_Section):
     describe_rate: float = Field(
         default=20, gt=0, le=1000, description="most requests a second of `entrepot describe`, above 0 and up to 1000"
     )
+    binaries: list[str] = Field(
+        default=[],
+        description="binary packages to mirror: windows/R, macosx/R or macosx/FOLDER/R, "
+        'such as ["windows/4.4", "macosx/big-sur-arm64/4.4"]; empty: none',
+    )
+
+    @field_validator("binaries", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("binaries")
+    @classmethod
+    def _binaries(cls, value: list[str]) -> list[str]:
+        for folder in value:
+            if not _FOLDER_OF_BINARIES.fullmatch(folder):
+                raise ValueError("a list of folders such as windows/4.4, macosx/4.2 and macosx/big-sur-arm64/4.4")
+        return list(dict.fromkeys(value))
 
     @field_validator("upstream")
     @classmethod
@@ -118,6 +139,45 @@ class Cran(_Section):
     @classmethod
     def _schedule(cls, value: str) -> str:
         return _cron(value)
+
+
+class Bioconductor(_Section):
+    """`[bioconductor]`: the predefined source `bioconductor`."""
+
+    upstream: str = Field(
+        default="https://bioconductor.org", description="base URL of a Bioconductor mirror: http, https or file"
+    )
+    sync_schedule: str = Field(default="30 4 * * *", description="cron expression in UTC; empty: by hand alone")
+    versions: list[str] = Field(
+        default=[],
+        description='versions to mirror, such as ["release", "3.18"]; empty: all that upstream knows from 3.1 on',
+    )
+
+    @field_validator("upstream")
+    @classmethod
+    def _upstream(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https", "file") or not (parts.netloc or parts.path.startswith("/")):
+            raise ValueError("the base URL of a Bioconductor mirror: http://, https:// or file:///")
+        return value.rstrip("/")
+
+    @field_validator("sync_schedule")
+    @classmethod
+    def _schedule(cls, value: str) -> str:
+        return _cron(value)
+
+    @field_validator("versions", mode="before")
+    @classmethod
+    def _list(cls, value: object) -> object:
+        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("versions")
+    @classmethod
+    def _versions(cls, value: list[str]) -> list[str]:
+        for version in value:
+            if version not in (RELEASE, DEVEL) and not is_version(version):
+                raise ValueError(f"a list of versions such as 3.18, {RELEASE} and {DEVEL}")
+        return value
 
 
 class Pypi(_Section):
@@ -249,8 +309,9 @@ class Repos(_Section):
 
     cran: str = Field(default="cran", description="an R repository of all of CRAN")
     pypi: str = Field(default="pypi", description="a Python repository of all of the Python Package Index")
+    bioconductor: str = Field(default="bioconductor", description="a Bioconductor repository of all versions")
 
-    @field_validator("cran", "pypi")
+    @field_validator("cran", "pypi", "bioconductor")
     @classmethod
     def _name(cls, value: str) -> str:
         if value:
@@ -268,6 +329,7 @@ class Settings(_Section):
     database: DatabaseSection = DatabaseSection()
     storage: StorageSection = StorageSection()
     cran: Cran = Cran()
+    bioconductor: Bioconductor = Bioconductor()
     pypi: Pypi = Pypi()
     python: Python = Python()
     local: Local = Local()
@@ -351,6 +413,7 @@ def describe(settings: Settings) -> dict[str, Any]:
     values["database"]["url"] = shown(settings.database_url)
     values["storage"]["url"] = shown(settings.storage_url)
     values["cran"]["upstream"] = shown(settings.cran.upstream)
+    values["bioconductor"]["upstream"] = shown(settings.bioconductor.upstream)
     values["pypi"]["upstream"] = shown(settings.pypi.upstream)
     values["git"]["python_index"] = shown(settings.git.python_index)
     values["sysreqs"]["rules"] = shown(settings.sysreqs.rules)

@@ -63,6 +63,10 @@ class SnapshotNotFound(NotFound):
     code = "snapshot-not-found"
 
 
+class BioconductorVersionNotFound(NotFound):
+    code = "bioconductor-version-not-found"
+
+
 class JobNotFound(NotFound):
     code = "job-not-found"
 
@@ -184,6 +188,12 @@ class WrongProposal(Conflict):
     code = "wrong-proposal"
 
 
+class UnsupportedSystem(Invalid):
+    """A distribution or release of which the rules of system requirements know nothing."""
+
+    code = "unsupported-system"
+
+
 class SchemaMismatch(Invalid):
     """The database has another schema than this version of the program."""
 
@@ -290,6 +300,12 @@ class StorageFailed(Unavailable):
     """The store could not do it (no permission, S3 away); the message is one line that says why."""
 
     code = "storage-failed"
+
+
+class RulesUnavailable(Unavailable):
+    """Nobody has read rules of system requirements yet; the hint says how."""
+
+    code = "sysreqs-rules-unavailable"
 
 
 class SandboxUnavailable(Unavailable):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from entrepot.core.errors import RepositoryNotFound
-from entrepot.core.model import FOREVER, Repository, RepositoryType, Subscription, TransactionId
+from entrepot.core.model import FOREVER, Repository, RepositoryType, SourceType, Subscription, TransactionId
+from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db.named import find_live
-from entrepot.db.schema import repositories, subscriptions, transactions
+from entrepot.db.schema import repositories, sources, subscriptions, transactions
 
 
 def add(connection: Connection, *, name: str, type_: RepositoryType, description: str, now: datetime) -> int:
@@ -76,9 +77,18 @@ def mark_deleted(connection: Connection, id_: int, now: datetime) -> None:
 
 
 def all_subscriptions(connection: Connection, repository_id: int) -> list[Subscription]:
-    """All that a repository ever had."""
-    rows = connection.execute(select(subscriptions).where(subscriptions.c.repository_id == repository_id))
-    return [_subscription(row) for row in rows.mappings()]
+    """All that a repository ever had, with the parts of a version in the place of a source of Bioconductor."""
+    given, versions = given_subscriptions(connection, repository_id)
+    return db_bioconductor.expand(connection, given, versions)
+
+
+def given_subscriptions(connection: Connection, repository_id: int) -> tuple[list[Subscription], dict[int, str | None]]:
+    """All that a repository ever had as they were made, and the versions of the sources of Bioconductor among them."""
+    query = select(subscriptions, sources.c.type, sources.c.version.label("of_source"))
+    query = query.join(sources, sources.c.id == subscriptions.c.source_id)
+    rows = connection.execute(query.where(subscriptions.c.repository_id == repository_id)).mappings().all()
+    versions = {row["source_id"]: row["of_source"] for row in rows if row["type"] == SourceType.BIOCONDUCTOR.value}
+    return [_subscription(row) for row in rows], versions
 
 
 def subscribed(connection: Connection) -> dict[int, list[int]]:
@@ -95,12 +105,40 @@ def subscribed(connection: Connection) -> dict[int, list[int]]:
     return result
 
 
-def subscribe_to(connection: Connection, repository_id: int, source_ids: Sequence[int], at: TransactionId) -> None:
-    """From transaction `at` on these sources, in this order, are the repository's subscriptions."""
+def versions_wanted(connection: Connection, repository_id: int) -> dict[int, str]:
+    """Source id -> the version that the repository's subscription wants of it now, of those that want one."""
+    query = select(subscriptions.c.source_id, subscriptions.c.version).where(
+        subscriptions.c.repository_id == repository_id,
+        subscriptions.c.until == FOREVER,
+        subscriptions.c.version.is_not(None),
+    )
+    return {row.source_id: row.version for row in connection.execute(query)}
+
+
+def subscribe_to(
+    connection: Connection,
+    repository_id: int,
+    source_ids: Sequence[int],
+    at: TransactionId,
+    *,
+    versions: Mapping[int, str] | None = None,
+) -> None:
+    """From transaction `at` on these sources, in this order, are the repository's subscriptions.
+
+    `versions` are those that are wanted of sources of Bioconductor, by source id.
+    """
     mine = subscriptions.c.repository_id == repository_id
     connection.execute(update(subscriptions).where(mine, subscriptions.c.until == FOREVER).values(until=at))
+    wanted = versions or {}
     rows = [
-        {"repository_id": repository_id, "source_id": id_, "position": n, "since": at, "until": FOREVER}
+        {
+            "repository_id": repository_id,
+            "source_id": id_,
+            "position": n,
+            "since": at,
+            "until": FOREVER,
+            "version": wanted.get(id_),
+        }
         for n, id_ in enumerate(source_ids)
     ]
     if rows:

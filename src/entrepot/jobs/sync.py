@@ -17,7 +17,8 @@ def run(app: App, job: Job, work: Work) -> dict[str, Any]:
     """Sync the job's source; what it brought, as the job's result."""
     assert job.source_id is not None
     force, history = bool(job.payload.get("force")), job.payload.get("history")
-    synced = syncing.sync(app, job.source_id, force=force, history=history, report=work.report)
+    versions = job.payload.get("versions") or ()
+    synced = syncing.sync(app, job.source_id, force=force, history=history, versions=versions, report=work.report)
     for fault in synced.faults[:MOST_FAULTS]:
         work.log(f"fault: {fault}")
     facts.after_sync(app, job.source_id, changed=bool(synced.transactions), actor=job.actor)

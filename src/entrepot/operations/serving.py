@@ -30,7 +30,9 @@ from entrepot.db.sources import MirrorState
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.documents import Draft, Rendered
 from entrepot.ecosystems.python import pypi
-from entrepot.ecosystems.r import cran, useragent
+from entrepot.ecosystems.r import bioconductor, cran, useragent
+from entrepot.ecosystems.r.bioconductor import Asked
+from entrepot.operations import bioconductor as versions
 from entrepot.operations import shelves
 from entrepot.operations.shelves import Shelf
 from entrepot.operations.view import DatabaseView
@@ -56,6 +58,7 @@ class Ecosystem:
 
 ECOSYSTEMS: dict[RepositoryType, Ecosystem] = {
     RepositoryType.R: Ecosystem(cran.answer, binary_ask=useragent.binary_ask),
+    RepositoryType.BIOCONDUCTOR: Ecosystem(bioconductor.answer, binary_ask=useragent.binary_ask),
     RepositoryType.PYTHON: Ecosystem(pypi.answer, choose=pypi.choose),
 }
 
@@ -65,6 +68,7 @@ class OpenView:
     """A repository at a snapshot. `is_fixed` if what it shows can never change; `changed` is when it last did.
 
     `version` is the catalogue's when the view was opened: at another one the same URL may have other answers.
+    `config` is the configuration in force of a repository of Bioconductor.
     """
 
     repository: Repository
@@ -75,6 +79,7 @@ class OpenView:
     times: Mapping[TransactionId, datetime]
     filled: int
     view: DatabaseView
+    config: bytes = b""
 
     @property
     def key(self) -> str:
@@ -106,22 +111,29 @@ class _Resolved:
     times: Mapping[TransactionId, datetime]
     filled: int
     shelves: tuple[Shelf, ...]
+    config: bytes
 
 
-def open_view(app: App, repo: str, snapshot: str) -> OpenView:
+def open_view(app: App, repo: str, snapshot: str, *, asked: Asked | None = None) -> OpenView:
     """The repository `repo` (by name) at `latest`, a date or a transaction id.
+
+    Args:
+        asked: of a repository of Bioconductor, the version or the part of one to show; without it there are no
+            packages. Others pass over it.
 
     Raises:
         RepositoryNotFound, SnapshotNotFound
+        BioconductorVersionNotFound: `asked` is for none of the repository's versions.
+        NeverSynced: nothing is known of what is asked for.
     """
     wanted = parse_snapshot(snapshot)
-    key = repo, snapshot, app.today()
+    key = repo, snapshot, app.today(), asked
     with app.db.read() as connection:
         version = catalogue_version(connection)
         app.db.saw(version)
         resolved: _Resolved | None = app.snapshots.find(key)
         if resolved is None or not app.db.is_fresh(resolved.version):
-            resolved = _resolve(app, connection, repo, wanted, version)
+            resolved = _resolve(app, connection, repo, wanted, version, asked)
             app.snapshots.put(key, resolved)
     is_moving = any(source.is_read_by_project for source in resolved.sources.values())
     return OpenView(
@@ -133,22 +145,29 @@ def open_view(app: App, repo: str, snapshot: str) -> OpenView:
         times=resolved.times,
         filled=resolved.filled,
         view=DatabaseView(app, resolved.cuts, resolved.sources, resolved.shelves),
+        config=resolved.config,
     )
 
 
-def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, version: int) -> _Resolved:
+def _resolve(
+    app: App, connection: Connection, repo: str, wanted: Snapshot, version: int, asked: Asked | None
+) -> _Resolved:
     repository = db_repositories.named(connection, repo)
     if repository is None:
         raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
-    subscriptions = db_repositories.all_subscriptions(connection, repository.id)
-    history = DatabaseHistory(connection, subscriptions)
-    cuts = resolve(
-        wanted,
-        subscriptions,
-        history,
-        today=app.today(),
-        reaches_back=not db_repositories.had_owner(connection, repository.name),
-    )
+    config = b""
+    if repository.type is RepositoryType.BIOCONDUCTOR:
+        history, cuts, config = versions.resolve_version(app, connection, repository, wanted, asked)
+    else:
+        subscriptions = db_repositories.all_subscriptions(connection, repository.id)
+        history = DatabaseHistory(connection, subscriptions)
+        cuts = resolve(
+            wanted,
+            subscriptions,
+            history,
+            today=app.today(),
+            reaches_back=not db_repositories.had_owner(connection, repository.name),
+        )
     mirrors = db_sources.mirror_states(connection, {cut.files_of for cut in cuts})
     sources = {cut.source_id: history.source(cut.source_id) for cut in cuts}
     if isinstance(wanted, Latest):
@@ -156,7 +175,8 @@ def _resolve(app: App, connection: Connection, repo: str, wanted: Snapshot, vers
     upto = wanted.id if isinstance(wanted, AsOfTransaction) else history.newest()
     found = shelves.at_snapshot(connection, cuts, wanted, history, upto=upto, today=app.today())
     times = db_transactions.times(connection, [cut.upto for cut in cuts])
-    return _Resolved(version, repository, cuts, sources, times, sum(mirror.filled for mirror in mirrors), found)
+    filled = sum(mirror.filled for mirror in mirrors)
+    return _Resolved(version, repository, cuts, sources, times, filled, found, config)
 
 
 def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mirrors: Sequence[MirrorState]) -> None:
@@ -181,7 +201,10 @@ def answer(opened: OpenView, ask: Ask) -> Answer:
     ecosystem = ECOSYSTEMS.get(opened.repository.type)
     if ecosystem is None:
         raise FileNotListed(f"repositories of type {opened.repository.type.value} serve nothing in this version")
-    return ecosystem.answer(ask, opened.view, told=opened.view.tells_sha256)
+    told = opened.view.tells_sha256
+    if opened.config:
+        return bioconductor.answer(ask, opened.view, told=told, config=opened.config)
+    return ecosystem.answer(ask, opened.view, told=told)
 
 
 def chooser(opened: OpenView) -> Callable[[str], str] | None:
@@ -194,6 +217,11 @@ def binary_ask(opened: OpenView) -> Callable[..., BinaryAsk] | None:
     """What reads which binary packages a client wants; None where the repository has none."""
     ecosystem = ECOSYSTEMS.get(opened.repository.type)
     return ecosystem.binary_ask if ecosystem is not None else None
+
+
+def part_asked(tail: str) -> Asked | None:
+    """The part of Bioconductor that a path is in, for `open_view`; None of other paths."""
+    return bioconductor.asked(tail) if tail.startswith(bioconductor.FOLDER) else None
 
 
 def agent_form(agent: str) -> str:

@@ -25,6 +25,10 @@ def ensure_defaults(app: App) -> None:
         if SourceType.PYPI not in there:
             pypi = _add(connection, SourceType.PYPI, settings.pypi.upstream, now)
             _subscribe(connection, settings.repos.pypi, RepositoryType.PYTHON, "Access PyPI packages", pypi, now)
+        if SourceType.BIOCONDUCTOR not in there:
+            bioc = _add(connection, SourceType.BIOCONDUCTOR, settings.bioconductor.upstream, now)
+            name, about = settings.repos.bioconductor, "Access Bioconductor packages"
+            _subscribe(connection, name, RepositoryType.BIOCONDUCTOR, about, bioc, now)
 
 
 def _add(connection: Connection, type_: SourceType, upstream: str, now: datetime) -> int:

@@ -16,7 +16,7 @@ from entrepot.core.snapshots import Cut
 from entrepot.db.described import Span
 from entrepot.flights import Flight
 from entrepot.settings import Settings
-from entrepot.sources import describe, downloads, mirror, names, projects, pypifiles
+from entrepot.sources import bioconductor, describe, downloads, mirror, names, projects, pypifiles
 from entrepot.sources.describe import Described
 from entrepot.sources.mirror import Synced
 
@@ -73,6 +73,12 @@ KINDS: dict[SourceType, Kind] = {
         describe=describe.describe,
         schedule=lambda settings: settings.cran.sync_schedule,
     ),
+    SourceType.BIOCONDUCTOR: Kind(
+        is_predefined=True,
+        refresh=bioconductor.refresh,
+        schedule=lambda settings: settings.bioconductor.sync_schedule,
+    ),
+    SourceType.BIOCONDUCTOR_PART: Kind(refresh=mirror.refresh, fetch_file=downloads.fetch_file),
     SourceType.PYPI: Kind(
         is_predefined=True,
         refresh=names.refresh,

@@ -39,7 +39,18 @@ def _cran(settings: Settings, _: Source) -> Place:
     return Place(settings.cran.upstream)
 
 
-PLACES: dict[SourceType, Callable[[Settings, Source], Place]] = {SourceType.CRAN: _cran}
+def _bioconductor_part(settings: Settings, source: Source) -> Place:
+    return Place(
+        f"{settings.bioconductor.upstream}/packages/{source.part}",
+        tells_past=False,
+        setting="[bioconductor] upstream is the base URL of a Bioconductor mirror, above its packages folder",
+    )
+
+
+PLACES: dict[SourceType, Callable[[Settings, Source], Place]] = {
+    SourceType.CRAN: _cran,
+    SourceType.BIOCONDUCTOR_PART: _bioconductor_part,
+}
 
 
 def place_of(settings: Settings, source: Source) -> Place:

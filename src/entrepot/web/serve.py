@@ -166,7 +166,8 @@ class Serve:
 
     def _find(self, place: _Place, request: Request) -> tuple[OpenView, Answer | FileNotListed, _Stored | None]:
         """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
-        opened = serving.open_view(self._app, place.repo, place.snapshot or "latest")
+        part = serving.part_asked(place.tail)
+        opened = serving.open_view(self._app, place.repo, place.snapshot or "latest", asked=part)
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         ask = Ask(place.tail, accept, agent, place.is_folder, self._files_at(place, request))
         if place.distribution is not None:
