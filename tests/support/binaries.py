@@ -9,11 +9,14 @@ R would not attach them: what they show is in DESCRIPTION alone.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
 
 from tests.support.archives import file_entry, folder_entry, make_description, pack
+from tests.support.fake_server import FakeServer
 
 X86_64, ARM64 = "x86_64-pc-linux-gnu", "aarch64-unknown-linux-gnu"
 WINDOWS, BIG_SUR = "x86_64-w64-mingw32", "aarch64-apple-darwin20"
@@ -60,3 +63,15 @@ def pack_zip(contents: Mapping[str, bytes]) -> bytes:
         for path, data in contents.items():
             archive.writestr(zipfile.ZipInfo(path, _TIME), data)
     return packed.getvalue()
+
+
+def publish_binaries(upstream: FakeServer, folder: str, files: Mapping[str, bytes], *, tells_md5: bool = True) -> None:
+    """Serve these files below a folder such as `bin/windows/contrib/4.4`, with an index of what their names say."""
+    stanzas = []
+    for name, data in files.items():
+        package, _, rest = name.partition("_")
+        version = rest.removesuffix(".zip").removesuffix(".tgz")
+        md5 = f"MD5sum: {hashlib.md5(data, usedforsecurity=False).hexdigest()}\n" if tells_md5 else ""
+        stanzas.append(f"Package: {package}\nVersion: {version}\nLicense: GPL-3\n{md5}")
+        upstream.put(f"{folder}/{name}", data)
+    upstream.put(f"{folder}/PACKAGES.gz", gzip.compress("\n".join(stanzas).encode(), mtime=0))

@@ -66,7 +66,7 @@ SOURCE_TYPES_OF: dict[RepositoryType, frozenset[SourceType]] = {
 """Which sources a repository of a type may subscribe to."""
 BINARIES = frozenset({SourceType.BINARIES, SourceType.MIRRORED_BINARIES})
 """Parts with the binary packages of one platform, ours or a mirror's."""
-WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON] | BINARIES
+WITHOUT_ARCHIVE = SOURCE_TYPES_OF[RepositoryType.PYTHON] | {SourceType.BINARIES}
 """Sources whose versions are all current, side by side, each with any number of files."""
 
 

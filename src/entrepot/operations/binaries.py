@@ -112,6 +112,8 @@ def publish(
                 hint="build it again",
             )
         part = db_parts.ensure(connection, owner, platform.path, SourceType.BINARIES, now=app.clock())
+        if part.type is not SourceType.BINARIES:
+            raise WrongType(f"binary packages of source {owner.name!r} for {platform.shown} come from its upstream")
         adding = Adding(app, connection, part, [checked], replace=replace)
         for id_, file in list(adding.state.files.items()):
             # Of a source package that had other bytes: it is served no more, and may be of another kind.

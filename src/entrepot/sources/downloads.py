@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, Invalid, UpstreamInvalid, UpstreamLacksFile
 from entrepot.core.model import File, Listed, Sha256
@@ -9,7 +11,7 @@ from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.archives import gzips
-from entrepot.ecosystems.r import packages, paths, tarball
+from entrepot.ecosystems.r import binarypackage, packages, paths, tarball
 from entrepot.flights import Flight, Sink
 from entrepot.sources.places import place_of
 from entrepot.storage import Key
@@ -24,24 +26,40 @@ def fetch_file(app: App, listed: Listed) -> Flight[File]:
         with app.db.read() as connection:
             file = db_files.get(connection, listed.file.id) or listed.file
             source = db_sources.by_id(connection, file.source_id)
-        _download(app, place_of(app.settings, source).url, listed._replace(file=file), sink)
+        place = place_of(app.settings, source)
+        some = paths.upstream_paths(file.package, file.version, listed.status)
+        _download(app, file, sink, [f"{place.url}/{path}" for path in some], check=_check_is_package)
         return file
 
     return app.flights.join(f"file:{listed.file.id}", start)
 
 
-def _download(app: App, url: str, listed: Listed, sink: Sink) -> None:
-    file = listed.file
+def fetch_binary(app: App, listed: Listed) -> Flight[File]:
+    """As `fetch_file`, of a binary package for Windows or macOS."""
+
+    def start(sink: Sink) -> File:
+        with app.db.read() as connection:
+            file = db_files.get(connection, listed.file.id) or listed.file
+            source = db_sources.by_id(connection, file.source_id)
+        place = place_of(app.settings, source)
+        _download(app, file, sink, [f"{place.url}/{place.contrib}/{file.name}"], check=_check_is_binary)
+        return file
+
+    return app.flights.join(f"file:{listed.file.id}", start)
+
+
+def _download(app: App, file: File, sink: Sink, urls: Sequence[str], *, check: Callable[[File, Sink], object]) -> None:
+    """Get a file from the first of these that has it; `check` looks at what came where no hash is known."""
     if file.sha256 and app.storage.size(Key.blob(file.sha256)) is not None:
         # The flight before this one ended a moment ago, or another node's did.
         copy_stored(app, file.sha256, sink)
         return
     got = None
     lacks: UpstreamLacksFile | None = None
-    for path in paths.upstream_paths(file.package, file.version, listed.status):
+    for url in urls:
         try:
             got = app.fetch.download(
-                f"{url}/{path}",
+                url,
                 sink,
                 limit=FILE_LIMIT,
                 size=file.size,
@@ -57,7 +75,7 @@ def _download(app: App, url: str, listed: Listed, sink: Sink) -> None:
         assert lacks is not None
         raise lacks
     if file.md5 is None and file.sha256 is None:
-        _check_is_package(file, sink)
+        check(file, sink)
     sink.verified()
     sha256 = Sha256(got.sha256)
     app.storage.put_file(Key.blob(sha256), sink.path)
@@ -80,6 +98,15 @@ def _check_is_package(file: File, sink: Sink) -> None:
         return  # as old as CRAN's oldest, perhaps: R may make something of it
     if says != file.package:
         raise UpstreamInvalid(f"what upstream sent as {file.name} is a package named {says[:60]!r}")
+
+
+def _check_is_binary(file: File, sink: Sink) -> None:
+    """As `_check_is_package`: a whole .zip or .tgz of that package, built for the system of its name's end."""
+    try:
+        with sink.path.open("rb") as stream:
+            binarypackage.check_mirrored(stream, file_name=file.name, size=sink.path.stat().st_size, limit=FILE_LIMIT)
+    except Invalid as error:
+        raise UpstreamInvalid(f"what upstream sent as {file.name} is no binary package: {error}") from error
 
 
 def copy_stored(app: App, sha256: Sha256, sink: Sink) -> None:

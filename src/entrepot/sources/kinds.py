@@ -16,7 +16,7 @@ from entrepot.core.snapshots import Cut
 from entrepot.db.described import Span
 from entrepot.flights import Flight
 from entrepot.settings import Settings
-from entrepot.sources import bioconductor, describe, downloads, mirror, names, projects, pypifiles
+from entrepot.sources import binaries, bioconductor, describe, downloads, mirror, names, projects, pypifiles
 from entrepot.sources.describe import Described
 from entrepot.sources.mirror import Synced
 
@@ -68,7 +68,7 @@ class Kind:
 KINDS: dict[SourceType, Kind] = {
     SourceType.CRAN: Kind(
         is_predefined=True,
-        refresh=mirror.refresh,
+        refresh=binaries.refresh,
         fetch_file=downloads.fetch_file,
         describe=describe.describe,
         schedule=lambda settings: settings.cran.sync_schedule,
@@ -94,4 +94,5 @@ KINDS: dict[SourceType, Kind] = {
     SourceType.GIT: Kind(builds=True),
     SourceType.GIT_PYTHON: Kind(builds=True),
     SourceType.BINARIES: Kind(takes_files=True),
+    SourceType.MIRRORED_BINARIES: Kind(refresh=mirror.refresh, fetch_file=downloads.fetch_binary),
 }

@@ -13,6 +13,7 @@ from entrepot.core.changes import History, Plan, plan
 from entrepot.core.errors import AlreadySynced, SyncRunning, UpstreamInvalid
 from entrepot.core.jobs import Report
 from entrepot.core.model import FOREVER, File, FileStatus, Listed, PackageName, Source, TransactionId, seconds
+from entrepot.core.platforms import System
 from entrepot.core.snapshots import Cut
 from entrepot.core.timelines import Found
 from entrepot.core.urls import shown
@@ -99,7 +100,8 @@ def refresh(
         _close_days(app, source, url=url, began=began, validators=validators)
         return Synced()
     report("reading the index", 0, 0)
-    found = _compare(app, Cut(source.id, TransactionId(last or 0)), validators, copy, asked.texts)
+    system = place.platform.system if place.platform is not None else None
+    found = _compare(app, Cut(source.id, TransactionId(last or 0)), validators, copy, asked.texts, system)
     _check_sizes(found, url, force=force, archive_is_known=ARCHIVE in asked.bodies)
     first_open = source.synced_from.date() if source.synced_from else None
     todo = plan(
@@ -132,7 +134,9 @@ def check_is_first(source: Source) -> None:
         )
 
 
-def _compare(app: App, cut: Cut, validators: Validators, copy: UpstreamCopy, now: Texts) -> _Comparison:
+def _compare(
+    app: App, cut: Cut, validators: Validators, copy: UpstreamCopy, now: Texts, system: System | None
+) -> _Comparison:
     """What is known and what upstream has now: of the packages that changed, or of all if only that can tell."""
     summary = upstreamcopy.unpack(copy.get(validators[SUMMARY][2])) if SUMMARY in validators else None
     before = documents.recall(validators, copy) if summary is not None else None
@@ -144,7 +148,7 @@ def _compare(app: App, cut: Cut, validators: Validators, copy: UpstreamCopy, now
                 current, versions = db_listings.count_visible(connection, cut)
             same = current - sum(row.status is FileStatus.CURRENT for row in known), versions - len(known)
             return _Comparison(known, new.inventory, same)
-    inventory = upstream.inventory(now)
+    inventory = upstream.inventory(now, system=system)
     with app.db.read() as connection:
         return _Comparison(db_listings.visible(connection, cut), inventory)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from entrepot.core.model import Source, SourceType
+from entrepot.core.platforms import Platform
+from entrepot.ecosystems.r import paths
 from entrepot.settings import Settings
 
 CONTRIB = "src/contrib"
@@ -21,6 +23,7 @@ class Place:
         tells_past: whether it has documents on what it had before (`Meta/archive.rds` and others), which are asked for
             with the list of packages.
         is_optional: whether an upstream without a list of packages just has none there.
+        platform: what its packages are binaries for; None for source packages.
         setting: the setting that says where it is, for hints.
     """
 
@@ -28,6 +31,7 @@ class Place:
     contrib: str = CONTRIB
     tells_past: bool = True
     is_optional: bool = False
+    platform: Platform | None = None
     setting: str = "[cran] upstream is the base URL of a CRAN mirror, above its src folder"
 
     def of_document(self, document: str) -> str:
@@ -47,9 +51,21 @@ def _bioconductor_part(settings: Settings, source: Source) -> Place:
     )
 
 
+def _binaries(settings: Settings, source: Source) -> Place:
+    platform = Platform.of_path(source.part or "")
+    return Place(
+        settings.cran.upstream,
+        contrib=paths.binary_folder(platform),
+        tells_past=False,
+        platform=platform,
+        setting="[cran] binaries lists the folders that are mirrored",
+    )
+
+
 PLACES: dict[SourceType, Callable[[Settings, Source], Place]] = {
     SourceType.CRAN: _cran,
     SourceType.BIOCONDUCTOR_PART: _bioconductor_part,
+    SourceType.MIRRORED_BINARIES: _binaries,
 }
 
 

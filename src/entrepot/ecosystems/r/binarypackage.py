@@ -17,7 +17,7 @@ from entrepot.ecosystems.r.contents import LARGEST_DESCRIPTION, Contents, fields
 from entrepot.ecosystems.r.dcf import write_fields
 from entrepot.ecosystems.r.packages import fields_of_description
 from entrepot.ecosystems.r.paths import BINARY_SUFFIXES
-from entrepot.ecosystems.r.tarball import check_description, limit_of
+from entrepot.ecosystems.r.tarball import check_description, describe, limit_of
 from entrepot.ecosystems.r.versions import LONGEST, NAME, VERSION
 
 _WANTED = "give a file that R CMD INSTALL --build makes"
@@ -83,6 +83,36 @@ def read_binary_package(stream: BinaryIO, *, file_name: str, size: int) -> Binar
         raise InvalidArchive(f"{shown}: {error}", hint=_WANTED, file=shown) from error
 
 
+def check_mirrored(stream: BinaryIO, *, file_name: str, size: int, limit: int) -> None:
+    """See that a mirrored file is a whole archive with the package and version that its name says; leniently: what else
+    is odd in it is upstream's.
+
+    Args:
+        limit: bytes that it may unpack to.
+
+    Raises:
+        Invalid: it isn't.
+    """
+    parts = split_file_name(file_name)
+    if parts is None:
+        raise InvalidArchive("the file's name is not that of a binary package")
+    name, version, system = parts
+    if system is System.WINDOWS:
+        _, text, _ = _walk_zip(stream, name, size, limit, is_strict=False)
+    else:
+        whole = gzips.Reader(stream, limit=limit)
+        while whole.read(gzips.CHUNK):
+            pass
+        stream.seek(0)
+        text = describe(stream)[1]
+    if text is None:
+        raise InvalidArchive(f"there is no {name}/DESCRIPTION in it")
+    description = fields_of(text)
+    if (description.get("Package"), description.get("Version")) != (name, version) or "Built" not in description:
+        says = f"{description.get('Package', '')[:60]} {description.get('Version', '')[:60]}"
+        raise InvalidArchive(f"DESCRIPTION says {says}, {'built' if 'Built' in description else 'not built'}")
+
+
 def split_file_name(name: str) -> tuple[str, str, System] | None:
     """(package, version, system) of a binary package's file name, None if it isn't one."""
     found = _FILE.fullmatch(name) if len(name) <= _LONGEST_FILE else None
@@ -138,14 +168,20 @@ def _of_tar(stream: BinaryIO, size: int) -> tuple[str | None, str | None, bool]:
 
 def _of_zip(stream: BinaryIO, name: str, size: int) -> tuple[str | None, str | None, bool]:
     """As `_of_tar`."""
+    return _walk_zip(stream, name, size, limit_of(size), is_strict=True)
+
+
+def _walk_zip(
+    stream: BinaryIO, name: str, size: int, limit: int, *, is_strict: bool
+) -> tuple[str | None, str | None, bool]:
+    """As `_of_tar`: all members are unpacked once, to at most `limit` bytes."""
 
     def read(start: int, end: int) -> bytes:
         stream.seek(start)
         return stream.read(end - start)
 
-    archive = Zip(read, size, is_strict=True)
+    archive = Zip(read, size, is_strict=is_strict)
     check_paths(archive.members)
-    limit = limit_of(size)
     if sum(member.size for member in archive.members) > limit:
         raise InvalidArchive(f"unpacks to more than {limit:,} bytes")
     tops = {check_path(member.name.removesuffix("/"))[0] for member in archive.members}

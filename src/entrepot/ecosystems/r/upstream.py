@@ -11,6 +11,7 @@ from itertools import islice
 
 from entrepot.core.errors import Invalid, UpstreamInvalid
 from entrepot.core.model import FileStatus, PackageName
+from entrepot.core.platforms import System
 from entrepot.core.timelines import Found
 from entrepot.ecosystems.archives import gzips
 from entrepot.ecosystems.r import comments, dcf, paths
@@ -88,8 +89,11 @@ def _refuse_page(body: bytes) -> None:
         )
 
 
-def inventory(texts: Texts) -> Inventory:
+def inventory(texts: Texts, *, system: System | None = None) -> Inventory:
     """Every version that an upstream has: those of PACKAGES, then those that only its archive has.
+
+    Args:
+        system: for which one these are binary packages; None for source packages.
 
     Of several versions of one package in PACKAGES the highest is current, the others are archived. Stanzas with a
     `Path` belong to another folder and are passed over. A bad stanza is left out and told in `faults`.
@@ -100,7 +104,7 @@ def inventory(texts: Texts) -> Inventory:
     with refusing():
         facts = parse_current(texts.current) if texts.current is not None else {}
         rows, frames = read_archive(texts.archive) if texts.archive is not None else ([], None)
-        listed, fields, faults = read_index(texts.index, facts)
+        listed, fields, faults = read_index(texts.index, facts, system=system)
     put_together(listed, rows)
     events = comments.parse_events(comments.blocks(texts.comments or b""))
     is_usual = frames is not None and not faults and len(fields) <= MOST_FIELDS
@@ -117,8 +121,10 @@ def refusing() -> Iterator[None]:
         raise UpstreamInvalid(f"the upstream's package list can't be read: {error}") from error
 
 
-def read_index(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, set[str], list[str]]:
-    """(versions, all of their fields' names, faults) of PACKAGES."""
+def read_index(
+    index: bytes, facts: Mapping[str, Facts], *, system: System | None = None
+) -> tuple[Versions, set[str], list[str]]:
+    """(versions, all of their fields' names, faults) of PACKAGES; `system` as for `inventory`."""
     listed: Versions = {}
     faults = []
     fields: set[str] = set()
@@ -131,7 +137,7 @@ def read_index(index: bytes, facts: Mapping[str, Facts]) -> tuple[Versions, set[
             stanza = {key: value for key, value in stanza.items() if key in fields}
             faults.append(f"entry {number} of PACKAGES has unusual fields that were left out")
         try:
-            found = _found(stanza, facts)
+            found = _found(stanza, facts, system)
         except Invalid as error:
             subject = repr(stanza["Package"][:60]) if "Package" in stanza else "without a name"
             faults.append(f"entry {number} of PACKAGES ({subject}) was left out: {error}")
@@ -147,7 +153,7 @@ def put_together(listed: Versions, rows: Iterable[ArchivedRow]) -> None:
     _add_archived(listed, rows)
 
 
-def _found(stanza: Mapping[str, str], facts: Mapping[str, Facts]) -> Found:
+def _found(stanza: Mapping[str, str], facts: Mapping[str, Facts], system: System | None) -> Found:
     """One stanza as a current version.
 
     Raises:
@@ -157,7 +163,7 @@ def _found(stanza: Mapping[str, str], facts: Mapping[str, Facts]) -> Found:
         if field not in stanza:
             raise Invalid(f"it has no {field} field")
     package, version = check_name(stanza["Package"]), check_version(stanza["Version"])
-    name = paths.file_name(package, version)
+    name = paths.binary_file_name(package, version, system) if system else paths.file_name(package, version)
     size, published = facts.get(name, (None, None))
     md5 = stanza.get("MD5sum", "").lower()
     return Found(
