@@ -27,6 +27,7 @@ from entrepot.cli import (
     service,
     sources,
     sync,
+    sysreqs,
     targets,
 )
 from entrepot.cli.options import Command, Group, UsageFault, with_session
@@ -64,6 +65,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list packages": listing.list_packages,
     "list transactions": listing.list_transactions,
     "list proposals": curating.list_proposals,
+    "list requirements": sysreqs.list_requirements,
     "list jobs": jobs.list_jobs,
     "list git-builders": builders.list_git_builders,
     "list git-builds": builders.list_git_builds,

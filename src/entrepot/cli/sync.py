@@ -12,6 +12,7 @@ from entrepot.cli.jobs import wait_or_tell
 from entrepot.cli.options import UsageFault
 from entrepot.cli.output import counted
 from entrepot.cli.session import Connection, Session
+from entrepot.cli.sysreqs import rules_summary
 from entrepot.core.errors import SourceNotFound
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def sync(
     session: Session,
     *,
-    type: Annotated[str, typer.Option("--type", metavar="TYPE", help="cran, pypi or bioconductor.")] = "cran",
+    type: Annotated[str, typer.Option("--type", metavar="TYPE", help="cran, pypi, bioconductor or sysreqs.")] = "cran",
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="One mirror by its name, instead of a type.")
     ] = None,
@@ -42,10 +43,15 @@ def sync(
     """Bring mirrors up to date with their upstream.
 
     Of an index of Python packages that is the list of all projects, and what is known of those that somebody asked for.
+    With --type=sysreqs the rules of system requirements are read.
     """
     if history not in (None, "full", "none"):
         raise UsageFault(f"'--history' is either full or none, not '{history}'")
     with session.connect() as connection:
+        if source is None and type.lower() == "sysreqs":
+            rules = [connection.client.sync_requirement_rules()]
+            wait_or_tell(session, connection, rules, wait=wait, quiet=quiet, summary=rules_summary)
+            return
         mirrors = _of_type(connection, type.lower()) if source is None else [connection.client.source(source)]
         jobs = [connection.client.sync(mirror["name"], force=force, history=history) for mirror in mirrors]
         types = {mirror["name"]: mirror["type"] for mirror in mirrors}

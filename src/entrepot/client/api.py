@@ -31,6 +31,7 @@ from entrepot.client.shapes import (
     Repository,
     Source,
 )
+from entrepot.client.sysreqs import SysreqsCalls
 from entrepot.client.targets import TargetCalls
 from entrepot.core.errors import Invalid, ServerUnreachable
 
@@ -46,7 +47,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BinaryCalls, BuilderCalls, CredentialCalls, TargetCalls):
+class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCalls):
     """Speaks to one server.
 
     Args:

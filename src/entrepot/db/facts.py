@@ -22,8 +22,10 @@ def of_source(connection: Connection, source_id: int) -> dict[Version, Fact]:
     return _found(connection, [source_id], None)
 
 
-def of_packages(connection: Connection, source_ids: Iterable[int], packages: Collection[str]) -> dict[Version, Fact]:
-    """What is known of some packages; of sources that both tell of a version, one."""
+def of_packages(
+    connection: Connection, source_ids: Iterable[int], packages: Collection[str] | None
+) -> dict[Version, Fact]:
+    """What is known of some packages, or of all; of sources that both tell of a version, one."""
     return _found(connection, list(source_ids), packages)
 
 

@@ -8,6 +8,7 @@ STATUS: dict[type[errors.EntrepotError], int] = {
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,
+    errors.UnsupportedSystem: 400,
     errors.Invalid: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,

@@ -27,6 +27,7 @@ from entrepot.web.api import (
     repos,
     service,
     sources,
+    sysreqs,
     targets,
 )
 from entrepot.web.auth import actor_of
@@ -60,6 +61,7 @@ def make_api(context: Context) -> FastAPI:
         builders.every,
         builders.router,
         targets.router,
+        sysreqs.router,
         service.router,
     ):
         api.include_router(router, prefix=PREFIX)
