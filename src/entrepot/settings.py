@@ -98,6 +98,15 @@ class StorageSection(_Section):
         return value
 
 
+def _words(value: object) -> object:
+    """A text with commas as a list of its parts; anything else as it is."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""Several words: a list, or in a variable of the environment a text with commas."""
+
+
 class Cran(_Section):
     """`[cran]`: the predefined source `cran`."""
 
@@ -108,24 +117,19 @@ class Cran(_Section):
     describe_rate: float = Field(
         default=20, gt=0, le=1000, description="most requests a second of `entrepot describe`, above 0 and up to 1000"
     )
-    binaries: list[str] = Field(
-        default=[],
+    binaries: Words = Field(
+        default=(),
         description="binary packages to mirror: windows/R, macosx/R or macosx/FOLDER/R, "
         'such as ["windows/4.4", "macosx/big-sur-arm64/4.4"]; empty: none',
     )
 
-    @field_validator("binaries", mode="before")
-    @classmethod
-    def _list(cls, value: object) -> object:
-        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
     @field_validator("binaries")
     @classmethod
-    def _binaries(cls, value: list[str]) -> list[str]:
+    def _binaries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for folder in value:
             if not _FOLDER_OF_BINARIES.fullmatch(folder):
                 raise ValueError("a list of folders such as windows/4.4, macosx/4.2 and macosx/big-sur-arm64/4.4")
-        return list(dict.fromkeys(value))
+        return tuple(dict.fromkeys(value))
 
     @field_validator("upstream")
     @classmethod
@@ -148,8 +152,8 @@ class Bioconductor(_Section):
         default="https://bioconductor.org", description="base URL of a Bioconductor mirror: http, https or file"
     )
     sync_schedule: str = Field(default="30 4 * * *", description="cron expression in UTC; empty: by hand alone")
-    versions: list[str] = Field(
-        default=[],
+    versions: Words = Field(
+        default=(),
         description='versions to mirror, such as ["release", "3.18"]; empty: all that upstream knows from 3.1 on',
     )
 
@@ -166,14 +170,9 @@ class Bioconductor(_Section):
     def _schedule(cls, value: str) -> str:
         return _cron(value)
 
-    @field_validator("versions", mode="before")
-    @classmethod
-    def _list(cls, value: object) -> object:
-        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
     @field_validator("versions")
     @classmethod
-    def _versions(cls, value: list[str]) -> list[str]:
+    def _versions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for version in value:
             if version not in (RELEASE, DEVEL) and not is_version(version):
                 raise ValueError(f"a list of versions such as 3.18, {RELEASE} and {DEVEL}")
