@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import Any, Literal
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid
+from entrepot.core.facts import Version
 from entrepot.core.model import Listed, PackageName, Sha256
 from entrepot.core.namelists import Backwards, Few, Joined, Names
 from entrepot.core.releases import Described, Release, ReleaseFile
 from entrepot.core.snapshots import Cut
+from entrepot.db import facts as db_facts
 from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.db import projects as db_projects
@@ -70,6 +72,17 @@ def list_packages(
     part = opened.dialect.part(name_like) if name_like else ""
     names = _named(app, opened, name, part) if name is not None else _names(app, opened, part, sort, descending)
     return _summaries(app, opened, names.piece(page.offset, page.limit)), names.total
+
+
+def every_name(app: App, opened: Opened) -> Names:
+    """The names of all current packages, in order. Raises NeverSynced: a mirror's list of names was never read."""
+    return _names(app, opened, "", "name", False)
+
+
+def described(app: App, opened: Opened, releases: Sequence[Release]) -> list[Described]:
+    """What is at hand about some releases; upstream isn't asked."""
+    texts = _at_hand(app, opened, releases)
+    return [opened.dialect.describe(each.file.fields, text) for each, text in zip(releases, texts, strict=True)]
 
 
 def _named(app: App, opened: Opened, name: str, part: str) -> Names:
@@ -164,7 +177,8 @@ def _summaries(app: App, opened: Opened, names: Sequence[PackageName]) -> list[P
     found = {name: opened.dialect.releases(files) for name, files in rows.items()}
     latest = {name: releases.latest for name, releases in found.items() if releases is not None}
     texts = dict(zip(latest, _at_hand(app, opened, list(latest.values())), strict=True))
-    return [_summary(opened, name, latest.get(name), texts.get(name)) for name in names]
+    titles = _titles(app, opened, [release for name, release in latest.items() if texts[name] is None])
+    return [_summary(opened, name, latest.get(name), texts.get(name), titles) for name in names]
 
 
 def _hidden(app: App, opened: Opened, rows: Mapping[PackageName, Sequence[Listed]]) -> set[PackageName]:
@@ -181,11 +195,25 @@ def _hidden(app: App, opened: Opened, rows: Mapping[PackageName, Sequence[Listed
     return hidden
 
 
-def _summary(opened: Opened, name: PackageName, release: Release | None, text: str | None) -> PackageSummary:
+def _titles(app: App, opened: Opened, releases: Sequence[Release]) -> dict[Version, str]:
+    """Titles that upstreams tell of, of releases whose metadata is not at hand."""
+    if not releases or not opened.has_archive:
+        return {}
+    with app.db.read() as connection:
+        names = [release.file.package for release in releases]
+        told = db_facts.of_packages(connection, {cut.files_of for cut in opened.cuts}, names)
+    return {version: fact.title for version, fact in told.items() if fact.title is not None}
+
+
+def _summary(
+    opened: Opened, name: PackageName, release: Release | None, text: str | None, titles: Mapping[Version, str]
+) -> PackageSummary:
     if release is None:
         source_id = opened.read_by_project[0].source_id if opened.read_by_project else 0
         return PackageSummary(name, opened.names.get(source_id, ""), None, Described())
     described = opened.dialect.describe(release.file.fields, text)
+    if described.title is None:
+        described = replace(described, title=titles.get((name, release.version)))
     return PackageSummary(name, opened.names[release.file.source_id], release, described)
 
 

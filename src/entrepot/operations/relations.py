@@ -46,10 +46,11 @@ def dependents(app: App, repo: str, snapshot: str, package: str) -> dict[str, li
 def _of_snapshot(app: App, opened: OpenView) -> Dependents:
     """Kept for the last snapshots; by what they show, so that a write elsewhere leaves it alone."""
     key = opened.key, opened.filled
-    found = app.dependents.find(key)
+    found: Dependents | None = app.dependents.find(key)
     if found is None:
         with _building:
-            found = app.dependents.get(key, lambda: turn_round(opened.view.current_keys("fields")))
+            made: Dependents = app.dependents.get(key, lambda: turn_round(opened.view.current_keys("fields")))
+            return made
     return found
 
 

@@ -68,6 +68,10 @@ class DatabaseView:
         rows_of = partial(db_listings.visible_of, packages=packages, status=FileStatus.CURRENT)
         return self._composed(rows_of, _name_of_listed)
 
+    def known_of(self, packages: Collection[PackageName]) -> list[Listed]:
+        """All visible files of some packages as far as they are known, ordered by package; nothing is learnt."""
+        return self._composed(partial(db_listings.visible_of, packages=packages), _name_of_listed)
+
     def of_package(self, package: PackageName) -> list[Listed]:
         return self._winner(package)[1]
 
