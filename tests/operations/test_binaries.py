@@ -87,7 +87,7 @@ def test_a_binary_is_found_for_its_version_and_platform(internal: App, tmp_path:
     ("more", "distribution", "platform"),
     [
         ({"platform": X86_64}, "bookworm", Platform(System.LINUX, "bookworm", "4.2", "x86_64")),
-        ({"platform": ARM64, "r": "4.4.1"}, "ubuntu-24.04", None),
+        ({"platform": ARM64, "r": "4.4.1"}, "ubuntu-99", None),
         ({"platform": ARM64, "r": "4.4.1"}, "noble", Platform(System.LINUX, "noble", "4.4", "arm64")),
         ({}, "internal", Platform(System.LINUX, "internal", "4.2", ANY)),
         ({"suffix": ".zip", "platform": WINDOWS, "r": "4.4.0"}, None, FOR_WINDOWS),
