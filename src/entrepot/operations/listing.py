@@ -82,7 +82,12 @@ def every_name(app: App, opened: Opened) -> Names:
 def described(app: App, opened: Opened, releases: Sequence[Release]) -> list[Described]:
     """What is at hand about some releases; upstream isn't asked."""
     texts = _at_hand(app, opened, releases)
-    return [opened.dialect.describe(each.file.fields, text) for each, text in zip(releases, texts, strict=True)]
+    titles = _titles(app, opened, [each for each, text in zip(releases, texts, strict=True) if text is None])
+    told = [opened.dialect.describe(each.file.fields, text) for each, text in zip(releases, texts, strict=True)]
+    return [
+        replace(each, title=each.title or titles.get((release.file.package, release.version)))
+        for release, each in zip(releases, told, strict=True)
+    ]
 
 
 def _named(app: App, opened: Opened, name: str, part: str) -> Names:
