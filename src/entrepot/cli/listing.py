@@ -69,6 +69,10 @@ def list_packages(
     snapshot: Annotated[
         str, typer.Option("--snapshot", metavar="WHEN", help="latest, a date (YYYY-MM-DD) or a transaction's number.")
     ] = "latest",
+    version: Annotated[
+        str | None,
+        typer.Option("--version", metavar="VERSION", help="Of Bioconductor: its version (default: the release)."),
+    ] = None,
 ) -> None:
     """List the packages of a repository or of a source."""
     _check_one(repo, source)
@@ -76,6 +80,7 @@ def list_packages(
 
         def rows(limit: int, number: int) -> Page:
             filters = {"name_like": search, "snapshot": None if snapshot == "latest" else snapshot}
+            filters["bioc_version"] = version
             if repo is not None:
                 return client.repository_packages(repo, limit=limit, page=number, **filters)
             return client.source_packages(source or "", limit=limit, page=number, **filters)

@@ -13,6 +13,7 @@ import typer
 from entrepot import __version__
 from entrepot.cli import (
     binaries,
+    bioconductor,
     builders,
     checking,
     comparing,
@@ -62,6 +63,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list": listing.list_all,
     "list repos": listing.list_repos,
     "list sources": listing.list_sources,
+    "list bioconductor": bioconductor.list_bioconductor,
     "list packages": listing.list_packages,
     "list transactions": listing.list_transactions,
     "list proposals": curating.list_proposals,

@@ -94,8 +94,8 @@ def fault_lines(faults: Iterable[Mapping[str, Any]]) -> list[str]:
 def source_type(source: Source) -> str:
     """`CRAN`, `Curated CRAN - 2024-04-17`: the type, and the snapshot that it is drawn from."""
     kind = _SOURCE_TYPES.get(source["type"], source["type"])
-    snapshot = source.get("snapshot")
-    return f"{kind} - {snapshot}" if snapshot else kind
+    drawn_from = source.get("snapshot") or source.get("version")
+    return f"{kind} - {drawn_from}" if drawn_from else kind
 
 
 def repository_line(repository: Repository) -> str:

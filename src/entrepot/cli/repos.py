@@ -69,13 +69,27 @@ def delete_repo(session: Session, *, name: Name) -> None:
     session.out.result({"repository": name, "deleted": True}, [f"Deleted repository '{name}'"])
 
 
-def subscribe(session: Session, *, repo: Repo, source: Source, succeed_on_existing: SucceedOnExisting = False) -> None:
+def subscribe(
+    session: Session,
+    *,
+    repo: Repo,
+    source: Source,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version",
+            metavar="VERSION",
+            help="Of the source bioconductor: its version, such as 3.18.",
+        ),
+    ] = None,
+    succeed_on_existing: SucceedOnExisting = False,
+) -> None:
     """Subscribe a repository to a source.
 
     The source becomes the last one of the repository.
     """
     with session.connect() as (client, _):
-        repository = client.subscribe(repo, source, succeed_on_existing=succeed_on_existing)
+        repository = client.subscribe(repo, source, version=version, succeed_on_existing=succeed_on_existing)
         _show(session, client, repository)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from entrepot.cli.options import split_list
+from entrepot.cli.options import UsageFault, split_list
 from entrepot.cli.output import source_lines
 from entrepot.cli.repos import SucceedOnExisting
 from entrepot.cli.session import Session
@@ -18,7 +18,10 @@ TYPES = "cran, cran-snapshot, curated-cran, bioconductor, pypi, curated-pypi, lo
 def create_source(
     session: Session,
     *,
-    name: Name,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name of the source (one of Bioconductor: bioc- and its version)."),
+    ] = None,
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help=f"{TYPES}.")] = "local",
     snapshot: Annotated[
         str | None,
@@ -42,19 +45,30 @@ def create_source(
         bool,
         typer.Option("--no-archived", help="Leave out the versions that CRAN had archived by then."),
     ] = False,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version",
+            metavar="VERSION",
+            help="bioconductor: its version, such as 3.18 or release.",
+        ),
+    ] = None,
     succeed_on_existing: SucceedOnExisting = False,
 ) -> None:
     """Create a source.
 
     A source holds files from one place; repositories subscribe to it.
     """
+    if name is None and version is None:
+        raise UsageFault("missing option '--name'", hint="give the new source a name: --name=NAME")
     with session.connect() as (client, _):
         source = client.create_source(
-            name,
+            name or "",
             type=type.lower(),
             snapshot=snapshot,
             include=None if include is None else split_list(include),
             archived=not no_archived,
+            version=version,
             succeed_on_existing=succeed_on_existing,
         )
     session.out.result(source, source_lines(source))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from entrepot.cli.jobs import wait_or_tell
-from entrepot.cli.options import UsageFault
+from entrepot.cli.options import UsageFault, split_list
 from entrepot.cli.output import counted
 from entrepot.cli.session import Connection, Session
 from entrepot.cli.sysreqs import rules_summary
@@ -25,6 +25,14 @@ def sync(
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help="cran, pypi, bioconductor or sysreqs.")] = "cran",
     source: Annotated[
         str | None, typer.Option("--source", metavar="NAME", help="One mirror by its name, instead of a type.")
+    ] = None,
+    version: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--version",
+            metavar="VERSION,...",
+            help="Only these versions of Bioconductor, such as 3.18 or release (default: all that are mirrored).",
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done, or only queue it.")] = True,
     force: Annotated[
@@ -42,7 +50,8 @@ def sync(
 ) -> None:
     """Bring mirrors up to date with their upstream.
 
-    Of an index of Python packages that is the list of all projects, and what is known of those that somebody asked for.
+    Of an index of Python packages that is the list of all projects, and what is known of those that somebody asked for;
+    of Bioconductor its configuration and the five repositories of each version, each by itself.
     With --type=sysreqs the rules of system requirements are read.
     """
     if history not in (None, "full", "none"):
@@ -53,7 +62,11 @@ def sync(
             wait_or_tell(session, connection, rules, wait=wait, quiet=quiet, summary=rules_summary)
             return
         mirrors = _of_type(connection, type.lower()) if source is None else [connection.client.source(source)]
-        jobs = [connection.client.sync(mirror["name"], force=force, history=history) for mirror in mirrors]
+        versions = split_list(version or [])
+        jobs = [
+            connection.client.sync(mirror["name"], force=force, history=history, versions=versions)
+            for mirror in mirrors
+        ]
         types = {mirror["name"]: mirror["type"] for mirror in mirrors}
         wait_or_tell(session, connection, jobs, wait=wait, quiet=quiet, summary=partial(_summary, types))
 

@@ -2,6 +2,7 @@
 
 from entrepot.client.api import OVER, PAGE_LIMIT, Client
 from entrepot.client.binaries import Binary
+from entrepot.client.bioconductor import BioconductorVersion
 from entrepot.client.builders import Build, Builder, Started
 from entrepot.client.credentials import Credential
 from entrepot.client.multipart import Multipart
@@ -32,6 +33,7 @@ __all__ = [
     "ApiError",
     "Binary",
     "BinaryBuild",
+    "BioconductorVersion",
     "Build",
     "BuildTarget",
     "Builder",

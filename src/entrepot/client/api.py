@@ -14,6 +14,7 @@ import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
 from entrepot.client.binaries import BinaryCalls
+from entrepot.client.bioconductor import BioconductorCalls
 from entrepot.client.builders import BuilderCalls
 from entrepot.client.calls import part
 from entrepot.client.credentials import CredentialCalls
@@ -47,7 +48,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCalls):
+class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCalls):
     """Speaks to one server.
 
     Args:
@@ -109,8 +110,11 @@ class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCal
     def repository_sources(self, repo: str) -> list[Source]:
         return cast(list[Source], self._all(f"/repos/{part(repo)}/sources"))
 
-    def subscribe(self, repo: str, source: str, *, succeed_on_existing: bool = False) -> Repository:
-        body = {"source": source, "succeed_on_existing": succeed_on_existing}
+    def subscribe(
+        self, repo: str, source: str, *, version: str | None = None, succeed_on_existing: bool = False
+    ) -> Repository:
+        """`version` is which one of Bioconductor, where the source has all of them."""
+        body = {"source": source, "succeed_on_existing": succeed_on_existing, **_given(version=version)}
         return cast(Repository, self._call("POST", f"/repos/{part(repo)}/sources", body=body))
 
     def reorder(self, repo: str, sources: Sequence[str]) -> Repository:
@@ -120,7 +124,7 @@ class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCal
         return cast(Repository, self._call("DELETE", f"/repos/{part(repo)}/sources/{part(source)}"))
 
     def repository_packages(self, repo: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
-        """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
+        """One page of package summaries; filters are `name`, `name_like`, `snapshot` and `bioc_version`."""
         return self._page(f"/repos/{part(repo)}/packages", limit=limit, page=page, **filters)
 
     def repository_package(self, repo: str, name: str, *, version: str | None = None) -> dict[str, Any]:
@@ -159,13 +163,16 @@ class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCal
         snapshot: str | None = None,
         include: Sequence[str] | None = None,
         archived: bool = True,
+        version: str | None = None,
         succeed_on_existing: bool = False,
     ) -> Source:
-        """`snapshot`, `include` and `archived` are for sources that are drawn from a snapshot of CRAN."""
+        """`snapshot`, `include` and `archived` are for sources that are drawn from a snapshot of CRAN, `version` for
+        one of Bioconductor, which is named after it if `name` is empty."""
         body: dict[str, object] = {"name": name, "type": type, "succeed_on_existing": succeed_on_existing}
         body |= {} if archived else {"archived": False}
         body |= {} if snapshot is None else {"snapshot": snapshot}
         body |= {} if include is None else {"include": list(include)}
+        body |= {} if version is None else {"version": version}
         return cast(Source, self._call("POST", "/sources", body=body, timeout=_LONG_TIMEOUT))
 
     def source(self, source: str) -> Source:
@@ -271,9 +278,13 @@ class Client(BinaryCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCal
     def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
         return self._page(f"/sources/{part(source)}/transactions", limit=limit, page=page)
 
-    def sync(self, source: str, *, force: bool = False, history: str | None = None) -> Job:
-        """Bring a mirror up to date; `history` (full or none) is for its first sync alone."""
-        body = {"force": force, **_given(history=history)}
+    def sync(
+        self, source: str, *, force: bool = False, history: str | None = None, versions: Sequence[str] = ()
+    ) -> Job:
+        """Bring a mirror up to date; `history` (full or none) is for its first sync alone, `versions` of Bioconductor
+        for these alone."""
+        body: dict[str, object] = {"force": force, **_given(history=history)}
+        body |= {"versions": list(versions)} if versions else {}
         return cast(Job, self._call("POST", f"/sources/{part(source)}/sync", body=body))
 
     def describe(self, source: str, *, start: str | None = None, end: str | None = None) -> Job:

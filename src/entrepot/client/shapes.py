@@ -46,6 +46,7 @@ class Source(TypedDict):
     snapshot: str | None
     include: list[str] | None
     archived: bool | None
+    version: str | None
 
 
 class Change(TypedDict):

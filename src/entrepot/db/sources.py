@@ -34,6 +34,7 @@ class MirrorState:
     facts: dict[str, list[str | None]] | None = None
 
 
+_OWNERS = sources.alias()
 _QUERY = (
     select(
         sources,
@@ -43,10 +44,12 @@ _QUERY = (
         curations.c.shows_archive,
         parts.c.owner_id,
         parts.c.path,
+        _OWNERS.c.name.label("owner"),
     )
     .outerjoin(mirrors, mirrors.c.source_id == sources.c.id)
     .outerjoin(curations, curations.c.source_id == sources.c.id)
     .outerjoin(parts, parts.c.source_id == sources.c.id)
+    .outerjoin(_OWNERS, _OWNERS.c.id == parts.c.owner_id)
 )
 _WHOLE = _QUERY.where(parts.c.source_id.is_(None))
 
@@ -137,7 +140,7 @@ def update_mirror(connection: Connection, source_id: int, **values: Any) -> None
 def _source(row: RowMapping) -> Source:
     return Source(
         id=row["id"],
-        name=row["name"],
+        name=row["name"] if row["owner"] is None else f"{row['owner']}/{row['path']}",
         type=SourceType(row["type"]),
         created=row["created"],
         is_mirror=row["mirror"] is not None,

@@ -10,9 +10,10 @@ from datetime import date
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.bioconductor import RELEASE
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import NotFound
-from entrepot.core.model import File, Source, Transaction, TransactionId
+from entrepot.core.model import File, RepositoryType, Source, SourceType, Transaction, TransactionId
 from entrepot.core.snapshots import (
     AsOfDay,
     AsOfTransaction,
@@ -33,7 +34,8 @@ from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
-from entrepot.operations import dialects
+from entrepot.ecosystems.r.bioconductor import Asked
+from entrepot.operations import bioconductor, dialects
 from entrepot.operations.dialects import Dialect
 from entrepot.operations.serving import open_view
 from entrepot.operations.view import DatabaseView
@@ -95,28 +97,38 @@ class Opened:
         return [cut for cut in self.cuts if self.sources[cut.source_id].is_read_by_project]
 
 
-def open_repository(app: App, repo: str, snapshot: str) -> Opened:
-    """A repository (by name or id) at a snapshot."""
+def open_repository(app: App, repo: str, snapshot: str, *, bioc_version: str | None = None) -> Opened:
+    """A repository (by name or id) at a snapshot; one of Bioconductor at a version, if nothing else is said the
+    release."""
     with app.db.read() as connection:
-        name = db_repositories.get(connection, repo).name
-    opened = open_view(app, name, snapshot)
+        repository = db_repositories.get(connection, repo)
+    is_bioconductor = repository.type is RepositoryType.BIOCONDUCTOR
+    asked = Asked(bioc_version or RELEASE) if is_bioconductor else None
+    opened = open_view(app, repository.name, snapshot, asked=asked)
     with app.db.read() as connection:
         sources = db_sources.by_ids(connection, [cut.source_id for cut in opened.cuts])
     return Opened(opened.version, opened.view, opened.cuts, sources, dialects.of_repository(opened.repository.type))
 
 
-def open_source(app: App, source: str, snapshot: str) -> Opened:
-    """One source at a snapshot, as a repository of it alone would show it."""
+def open_source(app: App, source: str, snapshot: str, *, bioc_version: str | None = None) -> Opened:
+    """One source at a snapshot, as a repository of it alone would show it; of Bioconductor one version."""
     wanted = parse_snapshot(snapshot)
     with app.db.read() as connection:
         version = catalogue_version(connection)
         found = db_sources.get(connection, source)
-        cut = _cut(app, found, wanted, DatabaseHistory(connection))
+        history = DatabaseHistory(connection)
+        if found.type is SourceType.BIOCONDUCTOR:
+            shown = bioconductor.version_shown(connection, found, bioc_version)
+            parts = bioconductor.parts_of(connection, found, shown)
+            cuts = tuple(_cut(app, part, wanted, history, may_be_empty=True) for part in parts)
+            by_id = {part.id: part for part in parts}
+            return Opened(version, DatabaseView(app, cuts, by_id), cuts, by_id, dialects.of_source(found))
+        cut = _cut(app, found, wanted, history)
     view = DatabaseView(app, [cut], {found.id: found})
     return Opened(version, view, (cut,), {found.id: found}, dialects.of_source(found))
 
 
-def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory) -> Cut:
+def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory, *, may_be_empty: bool = False) -> Cut:
     match wanted:
         case Latest():
             return cut_of(source, history.last_upto(source.id, history.newest()), None, history)
@@ -129,7 +141,7 @@ def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory) -
             cut = cut_of(source, history.last_by_day(source.id, day), end_of(day), history)
             if closed is None or day > closed:
                 raise NotFound(f"{day} can't be served from source {source.name!r}: its newest day is {closed}")
-            if cut.is_empty:
+            if cut.is_empty and not may_be_empty:
                 raise NotFound(f"{day} can't be served from source {source.name!r}: nothing was there yet")
             return cut
 
@@ -183,6 +195,8 @@ def transaction_dates(app: App, repo: str) -> list[tuple[date, TransactionId]]:
         if days is None:
             return []
         ids = {s.source_id for s in subscriptions}
+        if repository.type is RepositoryType.BIOCONDUCTOR:
+            ids = set(db_parts.with_parts(connection, ids))
         return [(day, TransactionId(id_)) for day, id_ in db_transactions.days_with_changes(connection, ids, days[1])]
 
 

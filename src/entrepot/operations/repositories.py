@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.errors import AlreadySubscribed, Invalid, NameTaken, NotFound, WrongType
-from entrepot.core.model import SOURCE_TYPES_OF, Repository, RepositoryType, Source, check_name
+from entrepot.core.model import SOURCE_TYPES_OF, Repository, RepositoryType, Source, SourceType, check_name
+from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
+from entrepot.operations import bioconductor
 
 
 @dataclass(frozen=True, slots=True)
 class RepositoryInfo:
-    """A repository with its sources, in order, and the newest transaction that changed what it shows."""
+    """A repository with its sources, in order, and the newest transaction that changed what it shows.
+
+    A source of all versions of Bioconductor of which one is wanted has that `version` here.
+    """
 
     repository: Repository
     sources: tuple[Source, ...]
@@ -25,9 +30,16 @@ class RepositoryInfo:
 
 
 def create_repository(
-    app: App, name: str, *, type_: RepositoryType, description: str = "", succeed_on_existing: bool = False
+    app: App,
+    name: str,
+    *,
+    type_: RepositoryType,
+    description: str = "",
+    actor: str = "setup",
+    succeed_on_existing: bool = False,
 ) -> tuple[RepositoryInfo, bool]:
-    """A new repository without sources; whether it was made now.
+    """A new repository; whether it was made now. It has no sources yet, but for one of type bioconductor, which is
+    subscribed to the source of all versions.
 
     Raises:
         InvalidName, NameTaken
@@ -45,8 +57,13 @@ def create_repository(
                 else "choose another name, or use --succeed-on-existing",
                 name=name,
             )
-        db_repositories.add(connection, name=name, type_=type_, description=description, now=app.clock())
-        return _info(connection, db_repositories.get(connection, name)), True
+        id_ = db_repositories.add(connection, name=name, type_=type_, description=description, now=app.clock())
+        made = db_repositories.get(connection, id_)
+        if type_ is RepositoryType.BIOCONDUCTOR:
+            every = db_bioconductor.meta_source(connection)
+            assert every is not None
+            _subscribe_to(app, connection, made, [every.id], f"subscribed to {every.name}", actor)
+        return _info(connection, made), True
 
 
 def edit_repository(app: App, repo: str, *, name: str | None = None, description: str | None = None) -> RepositoryInfo:
@@ -91,26 +108,44 @@ def list_repositories(app: App) -> list[RepositoryInfo]:
         return _infos(connection, db_repositories.live(connection))
 
 
-def subscribe(app: App, repo: str, source: str, *, actor: str, succeed_on_existing: bool = False) -> RepositoryInfo:
+def subscribe(
+    app: App, repo: str, source: str, *, actor: str, version: str | None = None, succeed_on_existing: bool = False
+) -> RepositoryInfo:
     """Add a source as the last one of a repository: one transaction.
+
+    Args:
+        version: which one of Bioconductor, where the source has all of them.
 
     Raises:
         WrongType: the source's type does not go with the repository's type.
+        Invalid: `version` is missing where one is needed, or there where none can be.
+        BioconductorVersionNotFound
         AlreadySubscribed
     """
     with app.db.write() as connection:
         repository = db_repositories.get(connection, repo)
         wanted = db_sources.get(connection, source)
         _check_type(repository, wanted)
+        version = _version(app, connection, repository, wanted, version)
         now = _subscribed(connection, repository)
         if wanted.id in now:
-            if succeed_on_existing:
+            has = db_repositories.versions_wanted(connection, repository.id).get(wanted.id)
+            if succeed_on_existing and has == version:
                 return _info(connection, repository)
+            if has != version:
+                raise AlreadySubscribed(
+                    f"repository {repository.name!r} has subscribed to {wanted.name!r} already, "
+                    f"{has or 'all versions'} of it",
+                    hint="unsubscribe it first; for several versions side by side make a source of each: "
+                    "`entrepot create source --type=bioconductor --version=...`",
+                )
             raise AlreadySubscribed(
                 f"repository {repository.name!r} has subscribed to {wanted.name!r} already",
                 hint="use --succeed-on-existing if that is fine",
             )
-        _subscribe_to(app, connection, repository, [*now, wanted.id], f"subscribed to {wanted.name}", actor)
+        of_version = {wanted.id: version} if version is not None else {}
+        message = f"subscribed to {wanted.name}" + (f" {version}" if version is not None else "")
+        _subscribe_to(app, connection, repository, [*now, wanted.id], message, actor, versions=of_version)
         return _info(connection, repository)
 
 
@@ -148,9 +183,18 @@ def reorder(app: App, repo: str, sources: Sequence[str], *, actor: str) -> Repos
 
 
 def _subscribe_to(
-    app: App, connection: Connection, repository: Repository, source_ids: list[int], message: str, actor: str
+    app: App,
+    connection: Connection,
+    repository: Repository,
+    source_ids: list[int],
+    message: str,
+    actor: str,
+    *,
+    versions: Mapping[int, str] | None = None,
 ) -> None:
+    """`versions` are wanted of sources that come; the others keep theirs."""
     now = app.clock()
+    kept = db_repositories.versions_wanted(connection, repository.id) | dict(versions or {})
     at = db_transactions.add(
         connection,
         time=now,
@@ -159,7 +203,33 @@ def _subscribe_to(
         message=message,
         repository_id=repository.id,
     )
-    db_repositories.subscribe_to(connection, repository.id, source_ids, at)
+    db_repositories.subscribe_to(connection, repository.id, source_ids, at, versions=kept)
+
+
+def _version(
+    app: App, connection: Connection, repository: Repository, source: Source, wanted: str | None
+) -> str | None:
+    """The version that a subscription wants of its source; None where the source says all.
+
+    Raises:
+        Invalid, BioconductorVersionNotFound
+    """
+    if source.type is not SourceType.BIOCONDUCTOR:
+        if wanted is not None:
+            raise Invalid(f"source {source.name!r} has no versions of Bioconductor", hint="leave --version out")
+        return None
+    if source.version is not None:
+        if wanted not in (None, source.version):
+            raise Invalid(f"source {source.name!r} is of Bioconductor {source.version}", hint="leave --version out")
+        return None
+    if wanted is not None:
+        return bioconductor.name_version(app, connection, wanted)
+    if repository.type is not RepositoryType.BIOCONDUCTOR:
+        raise Invalid(
+            f"a repository of type {repository.type.value} takes one version of {source.name!r}",
+            hint="name it: --version=3.18; `entrepot list bioconductor versions` shows them",
+        )
+    return None
 
 
 def _check_type(repository: Repository, source: Source) -> None:
@@ -191,10 +261,17 @@ def _infos(connection: Connection, repositories: Sequence[Repository]) -> list[R
     used = {id_ for repository in repositories for id_ in subscribed.get(repository.id, [])}
     by_id = {source.id: source for source in db_sources.live(connection, used)}
     of_source = db_sources.newest_transactions(connection, used)
+    of_source |= bioconductor.newest_transactions(connection, by_id.values())
     of_repository = db_repositories.newest_transactions(connection, [repository.id for repository in repositories])
     infos = []
     for repository in repositories:
         ids = subscribed.get(repository.id, [])
         newest = [of_source.get(id_, 0) for id_ in ids] + [of_repository.get(repository.id, 0)]
-        infos.append(RepositoryInfo(repository, tuple(by_id[id_] for id_ in ids), max(newest) or None))
+        versions = db_repositories.versions_wanted(connection, repository.id) if _is_any(by_id, ids) else {}
+        sources = tuple(replace(by_id[id_], version=versions.get(id_, by_id[id_].version)) for id_ in ids)
+        infos.append(RepositoryInfo(repository, sources, max(newest) or None))
     return infos
+
+
+def _is_any(by_id: Mapping[int, Source], ids: Sequence[int]) -> bool:
+    return any(by_id[id_].type is SourceType.BIOCONDUCTOR for id_ in ids)

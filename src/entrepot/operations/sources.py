@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
@@ -19,7 +19,7 @@ from entrepot.db import projects as db_projects
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
-from entrepot.operations import builders, curating
+from entrepot.operations import bioconductor, builders, curating
 from entrepot.operations.curating import Curation
 from entrepot.sources.kinds import KINDS
 
@@ -53,29 +53,41 @@ def create_source(
     type_: SourceType,
     actor: str = "setup",
     curation: Curation | None = None,
+    version: str | None = None,
     succeed_on_existing: bool = False,
 ) -> tuple[SourceInfo, bool]:
     """A new source, empty unless it shows a mirror at a snapshot; whether it was made now.
 
+    Args:
+        name: empty, and the source is of a version of Bioconductor: named after that.
+        version: of Bioconductor: which one it shows.
+
     Raises:
         InvalidName, NameTaken
+        BioconductorVersionNotFound
         Invalid: sources of that type are not made by hand, or not available, or not made so.
         SnapshotNotFound, NeverSynced: the snapshot can't be had.
     """
-    check_name(name, what="source")
     wanted = curation or Curation()
     curating.check(type_, wanted)
+    _check_version(type_, version)
+    if name or version is None:
+        check_name(name, what="source")
     first = curating.first_draft(app, name, type_, wanted)
     with app.db.write() as connection:
+        if version is not None:
+            version = bioconductor.name_version(app, connection, version)
+            name = name or f"bioc-{version}"
         existing = db_sources.find(connection, name)
         if existing is not None and existing.name == name:
-            if succeed_on_existing and existing.type is type_:
+            if succeed_on_existing and (existing.type, existing.version) == (type_, version):
                 return _info(app, connection, existing), False
             raise NameTaken(
                 f"a source named {name!r} exists", hint="choose another name, or use --succeed-on-existing", name=name
             )
-        _check_can_create(type_)
-        id_ = db_sources.add(connection, name=name, type_=type_, now=app.clock())
+        if version is None:
+            _check_can_create(type_)
+        id_ = db_sources.add(connection, name=name, type_=type_, now=app.clock(), version=version)
         curating.begin(app, connection, id_, type_, wanted, first, actor=actor)
         return _info(app, connection, db_sources.get(connection, name)), True
 
@@ -132,7 +144,21 @@ def repository_sources(app: App, repo: str) -> list[SourceInfo]:
         repository = db_repositories.get(connection, repo)
         ids = db_repositories.subscribed(connection).get(repository.id, [])
         by_id = {source.id: source for source in db_sources.live(connection, ids)}
-        return _infos(app, connection, [by_id[id_] for id_ in ids])
+        versions = db_repositories.versions_wanted(connection, repository.id)
+        sources = [replace(by_id[id_], version=versions.get(id_, by_id[id_].version)) for id_ in ids]
+        return _infos(app, connection, sources)
+
+
+def _check_version(type_: SourceType, version: str | None) -> None:
+    """Raises Invalid: sources of that type are not of one version, or this one has to be."""
+    if type_ is not SourceType.BIOCONDUCTOR:
+        if version is not None:
+            raise Invalid(f"sources of type {type_.value} have no versions of Bioconductor", hint="leave --version out")
+    elif version is None:
+        raise Invalid(
+            "the source of all versions of Bioconductor exists from the start",
+            hint="subscribe a repository to it, or name the version of this one: --version=3.18",
+        )
 
 
 def _check_can_create(type_: SourceType) -> None:
@@ -146,7 +172,7 @@ def _check_can_create(type_: SourceType) -> None:
 
 def _check_is_ours(source: Source, what: str) -> None:
     kind = KINDS.get(source.type)
-    if kind is not None and kind.is_predefined:
+    if kind is not None and kind.is_predefined and source.version is None:
         raise Invalid(f"the predefined source {source.name!r} can't be {what}")
 
 
@@ -162,7 +188,7 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
     if by_project:
         packages |= db_projects.count_names(connection, by_project)
         read |= db_projects.count_read(connection, by_project)
-    newest = db_sources.newest_transactions(connection, ids)
+    newest = db_sources.newest_transactions(connection, ids) | bioconductor.newest_transactions(connection, sources)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
     curated = db_curations.told(connection)
     jobs: dict[int | None, int] = {}
@@ -197,6 +223,9 @@ def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, in
         if source.is_pinned:
             cut = cut_of(source, history.last_upto(source.id, history.newest()), None, history)
             packages[source.id] = db_listings.count_visible(connection, cut)[0] if cut.pin is not None else 0
+        if source.type is SourceType.BIOCONDUCTOR:
+            parts = [part.id for part in bioconductor.parts_of(connection, source)]
+            packages[source.id] = sum(db_files.counts_current(connection, parts, has_archive=True).values())
     return packages
 
 

@@ -18,8 +18,10 @@ from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import (
     binaries,
+    bioconductor,
     builders,
     checking,
+    clients,
     comparing,
     credentials,
     jobs,
@@ -53,9 +55,11 @@ def make_api(context: Context) -> FastAPI:
         repos.router,
         sources.router,
         binaries.router,
+        bioconductor.router,
         proposals.router,
         comparing.router,
         checking.router,
+        clients.router,
         jobs.router,
         credentials.router,
         builders.every,

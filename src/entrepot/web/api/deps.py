@@ -59,4 +59,7 @@ ShortPageDep = Annotated[Page, Depends(short_page)]
 Number = Annotated[int, Path(ge=0, le=LARGEST_ID)]
 NameSort = Annotated[Literal["id", "name"], Query()]
 Ascending = Annotated[bool | None, Depends(ascending)]
+BiocVersion = Annotated[
+    str | None, Query(max_length=20, description="of Bioconductor: which version; `release` if nothing else is said")
+]
 Snapshot = Annotated[str, Query(description="`latest`, YYYY-MM-DD or a transaction id")]

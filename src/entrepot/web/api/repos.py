@@ -15,7 +15,7 @@ from entrepot.core.errors import Invalid
 from entrepot.core.model import PackageName
 from entrepot.operations import browsing, listing, records, relations, repositories, sources, syncing
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import Actor, AppDep, Ascending, NameSort, PageDep, ShortPageDep, Snapshot
+from entrepot.web.api.deps import Actor, AppDep, Ascending, BiocVersion, NameSort, PageDep, ShortPageDep, Snapshot
 
 PackageSort = Annotated[listing.PackageSort, Query()]
 TransactionSort = Annotated[Literal["id", "time"], Query(description="both are the order in which they were recorded")]
@@ -33,12 +33,17 @@ def list_repos(
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def create_repo(app: AppDep, _: Actor, body: schemas.NewRepository, response: Response) -> schemas.Repository:
+def create_repo(app: AppDep, actor: Actor, body: schemas.NewRepository, response: Response) -> schemas.Repository:
     type_ = schemas.repository_type(body.type)
     if type_ is None:
         raise Invalid(f"{body.type!r} is not a type of repository", hint="types are r, bioconductor and python")
     info, is_new = repositories.create_repository(
-        app, body.name, type_=type_, description=body.description, succeed_on_existing=body.succeed_on_existing
+        app,
+        body.name,
+        type_=type_,
+        description=body.description,
+        actor=actor,
+        succeed_on_existing=body.succeed_on_existing,
     )
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return schemas.Repository.of(info)
@@ -67,7 +72,9 @@ def repo_sources(app: AppDep, repo: str, page: ShortPageDep, response: Response)
 
 @router.post("/{repo}/sources")
 def subscribe(app: AppDep, actor: Actor, repo: str, body: schemas.NewSubscription) -> schemas.Repository:
-    info = repositories.subscribe(app, repo, body.source, actor=actor, succeed_on_existing=body.succeed_on_existing)
+    info = repositories.subscribe(
+        app, repo, body.source, actor=actor, version=body.version, succeed_on_existing=body.succeed_on_existing
+    )
     return schemas.Repository.of(info)
 
 
@@ -114,8 +121,9 @@ def repo_packages(
     wanted: PackagesDep,
     response: Response,
     snapshot: Snapshot = "latest",
+    bioc_version: BiocVersion = None,
 ) -> list[schemas.Package]:
-    return wanted.page_of(app, browsing.open_repository(app, repo, snapshot), response)
+    return wanted.page_of(app, browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version), response)
 
 
 class PackageOfRepository(schemas.PackageDetail):
@@ -123,7 +131,7 @@ class PackageOfRepository(schemas.PackageDetail):
 
     licenses: list[str]
     downloads: int = 0
-    reverse_dependencies: dict[str, list[str]]
+    reverse_dependencies: dict[str, list[PackageName]]
 
     @classmethod
     def among(cls, record: records.PackageRecord, needed_by: Mapping[str, list[PackageName]]) -> PackageOfRepository:

@@ -60,8 +60,11 @@ class RepositoryEdit(In):
 
 
 class NewSource(In):
-    name: str
+    """`version` is that of Bioconductor, after which such a source is named if it gets no other name."""
+
+    name: str = ""
     type: str = "local"
+    version: str | None = Field(default=None, max_length=20)
     snapshot: str | None = None
     include: list[str] | None = Field(default=None, max_length=10)
     archived: bool = True
@@ -73,7 +76,10 @@ class SourceEdit(In):
 
 
 class NewSubscription(In):
+    """`version` is which one of Bioconductor, where the source has all of them."""
+
     source: str
+    version: str | None = Field(default=None, max_length=20)
     succeed_on_existing: bool = False
 
 
@@ -94,9 +100,10 @@ class Yank(Removal):
 
 
 class SyncRequest(In):
-    """`history` is for the first sync alone."""
+    """`history` is for the first sync alone, `versions` are those wanted of Bioconductor; without them all."""
 
     force: bool = False
+    versions: list[str] = Field(default=[], max_length=100)
     history: History | None = None
 
 
@@ -177,6 +184,7 @@ class Source(BaseModel):
     snapshot: str | None
     include: list[str] | None
     archived: bool | None
+    version: str | None = Field(description="which one of Bioconductor")
 
     @classmethod
     def of(cls, info: SourceInfo, *, next_sync: datetime | None = None) -> Source:
@@ -196,6 +204,7 @@ class Source(BaseModel):
             snapshot=info.snapshot,
             include=list(info.include) if info.include is not None else None,
             archived=info.source.shows_archive if info.include is not None else None,
+            version=info.source.version,
         )
 
 

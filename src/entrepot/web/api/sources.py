@@ -22,6 +22,7 @@ from entrepot.web.api.deps import (
     Actor,
     AppDep,
     Ascending,
+    BiocVersion,
     ContextDep,
     NameSort,
     PageDep,
@@ -62,6 +63,7 @@ def create_source(app: AppDep, actor: Actor, body: schemas.NewSource, response: 
         type_=_type(body.type),
         actor=actor,
         curation=Curation(body.snapshot, include, body.archived),
+        version=body.version,
         succeed_on_existing=body.succeed_on_existing,
     )
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
@@ -90,8 +92,9 @@ def source_packages(
     wanted: PackagesDep,
     response: Response,
     snapshot: Snapshot = "latest",
+    bioc_version: BiocVersion = None,
 ) -> list[schemas.Package]:
-    return wanted.page_of(app, browsing.open_source(app, source, snapshot), response)
+    return wanted.page_of(app, browsing.open_source(app, source, snapshot, bioc_version=bioc_version), response)
 
 
 @router.get("/{source}/packages/{name}")
@@ -169,7 +172,9 @@ def source_transactions(
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
 def sync_source(context: ContextDep, actor: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
-    job = syncing.request_sync(context.app, source, force=body.force, history=body.history, actor=actor)
+    job = syncing.request_sync(
+        context.app, source, force=body.force, history=body.history, versions=body.versions, actor=actor
+    )
     context.runner.wake(job.id)
     return job_shape(context, working.get_job(context.app, job.id))
 
