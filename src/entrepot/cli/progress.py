@@ -89,7 +89,7 @@ def _step(job: Job) -> str:
     said = job["progress"]["step"] or job["state"]
     if job["state"] == "queued" and job["due"] and job["error"]:
         said = f"tried again from {when(job['due'])}: {job['error']['error']}"
-    return printable(f"{job['source']}: {said}")
+    return printable(f"{job['source'] or job['kind']}: {said}")
 
 
 def _upload_bar(bars: Progress) -> Callable[[int, int], None]:
