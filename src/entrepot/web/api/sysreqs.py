@@ -22,6 +22,7 @@ from entrepot.web.api.jobs import job_shape
 router = APIRouter(tags=["system requirements"])
 
 Distribution = Annotated[str, Query(description="such as ubuntu, debian, redhat, rockylinux, opensuse, sle")]
+Version = Annotated[str | None, Query(description="of a repository of Bioconductor: the version that is meant")]
 Release = Annotated[str, Query(description="such as 22.04, 12, 9, 15.6")]
 
 
@@ -131,9 +132,10 @@ def repo_sysreqs(
     pkgname: Annotated[list[str], Query(description="a package; may be given more than once")] = [],  # noqa: B006
     all: Annotated[bool, Query(description="all packages of the repository, instead of some")] = False,
     snapshot: Snapshot = "latest",
+    bioc_version: Version = None,
 ) -> PackagesShape:
     """What some packages need, and all that they depend on; packages without needs are left out."""
-    opened = browsing.open_repository(app, repo, snapshot)
+    opened = browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
     if all:
         return _packages(sysreqs.of_all(app, opened, distribution=distribution, release=release))
     return _packages(sysreqs.of_packages(app, opened, pkgname, distribution=distribution, release=release))
@@ -152,9 +154,10 @@ def description_sysreqs(
     body: Annotated[bytes, Depends(_body)],
     suggests: Annotated[bool, Query(description="with the packages that it suggests")] = False,
     snapshot: Snapshot = "latest",
+    bioc_version: Version = None,
 ) -> OneShape:
     """What the package of a DESCRIPTION needs, which is the body."""
-    opened = browsing.open_repository(app, repo, snapshot)
+    opened = browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
     needed = sysreqs.of_description(app, opened, body, distribution=distribution, release=release, suggests=suggests)
     return _one(needed)
 
@@ -167,9 +170,10 @@ def package_sysreqs(
     distribution: Distribution,
     release: Release,
     snapshot: Snapshot = "latest",
+    bioc_version: Version = None,
 ) -> OneShape:
     """What one package needs, and its dependencies."""
-    opened = browsing.open_repository(app, repo, snapshot)
+    opened = browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
     return _one(sysreqs.of_package(app, opened, name, distribution=distribution, release=release))
 
 
