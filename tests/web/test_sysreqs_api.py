@@ -146,8 +146,9 @@ def test_packages_with_their_dependencies(served: Live, cran: FakeCran) -> None:
     assert served.api("GET", f"/repos/cran/sysreqs?pkgname=calm&{UBUNTU}")[1]["requirements"] == []
 
 
-def test_all_packages_without_asking_upstream(served: Live, cran: FakeCran) -> None:
-    """Of those that nobody knows of, their names are told."""
+def test_all_packages(served: Live, cran: FakeCran, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Upstream is asked for a few that nobody knows of; of more, their names are told."""
+    monkeypatch.setattr("entrepot.sources.facts.MOST_READ", 2)
     with served.app.db.write() as connection:
         source = db_sources.get(connection, "cran")
         facts = [Fact("net", "1.0", None, "libcurl"), Fact("jvm", "0.9", None, "Java"), Fact("calm", "1.0", None, None)]
@@ -157,6 +158,9 @@ def test_all_packages_without_asking_upstream(served: Live, cran: FakeCran) -> N
     assert found["requirements"][0]["requirements"]["packages"] == ["libcurl4-openssl-dev"]
     assert found["unread"] == ["app", "jvm", "middle"]
     assert cran.requests == []
+    monkeypatch.undo()
+    found = served.api("GET", f"/repos/cran/sysreqs?all=true&{UBUNTU}")[1]
+    assert ([row["name"] for row in found["requirements"]], found["unread"]) == (["jvm", "net"], [])
 
 
 def test_one_package_and_its_dependencies(served: Live) -> None:

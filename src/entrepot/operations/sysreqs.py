@@ -94,7 +94,7 @@ def of_packages(app: App, opened: Opened, names: Sequence[str], *, distribution:
 
 
 def of_all(app: App, opened: Opened, *, distribution: str, release: str) -> Needed:
-    """What all packages of a repository need; upstream isn't asked for what isn't known. Raises as `of_packages`."""
+    """What all packages of a repository need; upstream is asked only if it is for a few. Raises as `of_packages`."""
     look = _look(app, opened, distribution, release)
     found: dict[str, Listed] = {row.file.package: row for row in opened.view.current()}
     return look.needed(found, set(found), reads=False)
@@ -140,7 +140,8 @@ class _Look:
         return PackageRequirements(name, found, tuple(sysreqs.install_scripts(self.system, found.packages)))
 
     def needed(self, found: Mapping[str, Listed], asked: Collection[str], *, reads: bool = True) -> Needed:
-        """What packages need, in their order; with `reads` upstream is asked for what nobody told yet."""
+        """What packages need, in their order; with `reads` upstream is asked for what nobody told yet, and else if that
+        is of a few."""
         texts, unread = _texts(self.app, self.opened, [row.file for row in found.values()], reads=reads)
         every = [self.requirements(name, texts.get(row.file.id)) for name, row in found.items()]
         some = [each for each in every if each.requirements]
@@ -220,7 +221,7 @@ def _texts(app: App, opened: Opened, files: Sequence[File], *, reads: bool) -> t
         missing = [file for file in mirrored if file.id not in documents]
         told = _facts(app, opened, missing)
         unread = [file for file in missing if (file.package, file.version) not in told]
-        if reads:
+        if reads or len(unread) <= facts.MOST_READ:
             documents |= facts.read_now(app, [file for file in unread if _is_of_cran(opened, file)])
         for file in mirrored:
             fact = told.get((file.package, file.version))
