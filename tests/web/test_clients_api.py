@@ -17,7 +17,6 @@ from tests.support.binaries import WINDOWS, X86_64, make_binary
 from tests.support.distributions import wheel
 from tests.support.server import Live
 
-
 pytestmark = pytest.mark.one_shape
 
 

@@ -6,6 +6,7 @@ from entrepot.client.bioconductor import BioconductorVersion
 from entrepot.client.builders import Build, Builder, Started
 from entrepot.client.credentials import Credential
 from entrepot.client.multipart import Multipart
+from entrepot.client.setups import Block, Setup
 from entrepot.client.shapes import (
     ApiError,
     Change,
@@ -34,6 +35,7 @@ __all__ = [
     "Binary",
     "BinaryBuild",
     "BioconductorVersion",
+    "Block",
     "Build",
     "BuildTarget",
     "Builder",
@@ -54,6 +56,7 @@ __all__ = [
     "Progress",
     "Proposal",
     "Repository",
+    "Setup",
     "Source",
     "Started",
     "StartedTarget",

@@ -19,6 +19,7 @@ from entrepot.client.builders import BuilderCalls
 from entrepot.client.calls import part
 from entrepot.client.credentials import CredentialCalls
 from entrepot.client.multipart import Multipart
+from entrepot.client.setups import SetupCalls
 from entrepot.client.shapes import (
     ApiError,
     Checking,
@@ -48,7 +49,7 @@ _LONG_TIMEOUT = 900.0
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, SysreqsCalls, TargetCalls):
+class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, SetupCalls, SysreqsCalls, TargetCalls):
     """Speaks to one server.
 
     Args:

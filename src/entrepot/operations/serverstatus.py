@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from entrepot.db.engine import catalogue_version
 from entrepot.db.sources import MirrorState
 from entrepot.ecosystems.r import distributions, macos
 from entrepot.ecosystems.r.distributions import Distribution
-from entrepot.operations import syncing
+from entrepot.operations import bioconductor, syncing
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +44,14 @@ class Distro:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What changes with the catalogue alone: the systems, the minor versions of R with binary packages (newest first),
-    folders of macOS (`ecosystems.r.macos`), and the repository of R that people mean if they name none."""
+    folders of macOS (`ecosystems.r.macos`), the repository of R that people mean if they name none, and the versions of
+    Bioconductor (`operations.bioconductor`)."""
 
     distros: tuple[Distro, ...]
     r_versions: tuple[str, ...]
     macos_folders: dict[str, dict[str, str]]
     cran_repo: str
+    bioc_versions: tuple[Mapping[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def offer(app: App) -> Offer:
         key = "offer", catalogue_version(connection)
         found: Offer | None = app.snapshots.find(key)
         if found is None:
-            found = _offer(connection)
+            found = _offer(app, connection)
             app.snapshots.put(key, found)
     return found
 
@@ -79,7 +81,7 @@ def platforms(connection: Connection) -> list[Platform]:
     return sorted(there | {target.platform for target in db_targets.live(connection)})
 
 
-def _offer(connection: Connection) -> Offer:
+def _offer(app: App, connection: Connection) -> Offer:
     there = platforms(connection)
     linux = {each.distribution for each in there if each.system is System.LINUX}
     distros = [_linux(each, linux) for each in distributions.every()]
@@ -90,7 +92,8 @@ def _offer(connection: Connection) -> Offer:
         Distro("macos", "macos", "macOS", "", "", "macos", "all", ("x86_64", "arm64"), mac),
     ]
     versions = sorted({each.r for each in there}, key=_version, reverse=True)
-    return Offer(tuple(distros), tuple(versions), macos.folders(there), _cran_repo(connection))
+    bioc_versions = tuple(bioconductor.status_versions(app))
+    return Offer(tuple(distros), tuple(versions), macos.folders(there), _cran_repo(connection), bioc_versions)
 
 
 def _linux(known: Distribution, there: Collection[str]) -> Distro:

@@ -28,6 +28,7 @@ from entrepot.web.api import (
     proposals,
     repos,
     service,
+    setup,
     sources,
     sysreqs,
     targets,
@@ -67,6 +68,7 @@ def make_api(context: Context) -> FastAPI:
         targets.router,
         sysreqs.router,
         service.router,
+        setup.router,
     ):
         api.include_router(router, prefix=PREFIX)
     api.add_exception_handler(EntrepotError, _known_error)

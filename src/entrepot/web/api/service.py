@@ -96,7 +96,7 @@ def get_status(app: AppDep) -> Status:
         python_configured=building.can_build(app, SourceType.GIT_PYTHON),
         distros=[DistroShape.of(distro) for distro in offer.distros],
         cran_repo=offer.cran_repo,
-        bioc_versions=[],
+        bioc_versions=[BioconductorVersion(**each) for each in offer.bioc_versions],
         r_versions=list(offer.r_versions),
         macos_urls=offer.macos_folders,
         sources={

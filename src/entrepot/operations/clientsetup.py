@@ -1,0 +1,125 @@
+"""What people paste to make a client use a repository: the texts of the dialects, with this server's URLs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from entrepot.app import App
+from entrepot.core.errors import Invalid, WrongType
+from entrepot.core.model import Repository, RepositoryType
+from entrepot.core.setups import Setup
+from entrepot.core.snapshots import Latest, parse_snapshot
+from entrepot.db import repositories as db_repositories
+from entrepot.ecosystems.python import setups as python
+from entrepot.ecosystems.r import distributions
+from entrepot.ecosystems.r import setups as r
+from entrepot.ecosystems.r.setups import Places
+from entrepot.operations import bioconductor, serverstatus
+from entrepot.operations.serving import open_view
+
+SYSTEMS = ("linux", "windows", "macos")
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """For what a client is to be set up; None: what is usual."""
+
+    environment: str | None = None
+    os: str = "linux"
+    distribution: str | None = None
+    snapshot: str = "latest"
+    bioc_version: str | None = None
+
+
+def client_setup(app: App, repo: str, wish: Wish, *, address: str) -> Setup:
+    """The blocks for an environment.
+
+    Args:
+        address: the server's, without a slash at its end.
+
+    Raises:
+        RepositoryNotFound, SnapshotNotFound
+        WrongType: an environment of another language than the repository's packages.
+        Invalid: an unknown environment, system, distribution or version, or one that doesn't go with the rest.
+    """
+    with app.db.read() as connection:
+        repository = db_repositories.get(connection, repo)
+    _check_environment(repository, wish)
+    _check_system(repository, wish)
+    if not isinstance(parse_snapshot(wish.snapshot), Latest):
+        open_view(app, repository.name, wish.snapshot)
+    base = f"{address}/{repository.name}"
+    if repository.type is RepositoryType.PYTHON:
+        url = f"{base}/{wish.snapshot}/simple"
+        return Setup(url, tuple(python.ENVIRONMENTS[wish.environment or "pip"](url)))
+    if repository.type is RepositoryType.BIOCONDUCTOR:
+        url = base if wish.snapshot == "latest" else f"{base}/{wish.snapshot}"
+        places = _with_bioconductor(app, wish, address, url)
+    else:
+        url = _url(address, repository.name, wish.snapshot, wish.distribution)
+        places = Places(url, f"{base}/{wish.snapshot}", wish.distribution is not None)
+    blocks = r.ENVIRONMENTS[wish.environment or "r"](places)
+    return Setup(url, tuple(blocks))
+
+
+def _check_environment(repository: Repository, wish: Wish) -> None:
+    is_python = repository.type is RepositoryType.PYTHON
+    own, other = (python.ENVIRONMENTS, r.ENVIRONMENTS) if is_python else (r.ENVIRONMENTS, python.ENVIRONMENTS)
+    if wish.environment is None or wish.environment in own:
+        return
+    language = "Python" if is_python else "R"
+    hint = f"for {repository.name!r} there are {', '.join(own)}"
+    if wish.environment in other:
+        said = f"repository {repository.name!r} has {language} packages, which {wish.environment} doesn't install"
+        raise WrongType(said, hint=hint)
+    raise Invalid(f"there is no environment {wish.environment[:100]!r}", hint=hint)
+
+
+def _check_system(repository: Repository, wish: Wish) -> None:
+    if wish.os not in SYSTEMS:
+        raise Invalid(f"there is no system {wish.os[:100]!r}", hint=f"systems are {', '.join(SYSTEMS)}")
+    if wish.distribution is not None:
+        if repository.type is RepositoryType.PYTHON:
+            raise Invalid(
+                "distributions are for R packages alone", hint="clients of Python choose wheels by themselves"
+            )
+        if wish.os != "linux":
+            raise Invalid(f"{wish.os} has no Linux distribution", hint="leave out the distribution, or use linux")
+        if distributions.find(wish.distribution) is None:
+            have = ", ".join(distributions.urls())
+            raise Invalid(f"unknown distribution {wish.distribution[:100]!r}", hint=f"distributions are {have}")
+    if wish.bioc_version is not None and repository.type is not RepositoryType.BIOCONDUCTOR:
+        raise Invalid(
+            f"repository {repository.name!r} has no versions of Bioconductor",
+            hint="name a repository of type bioconductor",
+        )
+
+
+def _url(address: str, repo: str, snapshot: str, distribution: str | None) -> str:
+    found = distributions.find(distribution) if distribution is not None else None
+    binary = f"/__linux__/{found.url}" if found is not None else ""
+    return f"{address}/{repo}{binary}/{snapshot}"
+
+
+def _with_bioconductor(app: App, wish: Wish, address: str, url: str) -> Places:
+    """Bioconductor with the CRAN that goes with the version: that day of the repository that people mean by CRAN."""
+    version, day = _version(app, wish)
+    cran = serverstatus.offer(app).cran_repo
+    return Places(
+        _url(address, cran, day, wish.distribution) if cran else None,
+        _url(address, cran, day, None) if cran else None,
+        bool(cran) and wish.distribution is not None,
+        url,
+        version,
+    )
+
+
+def _version(app: App, wish: Wish) -> tuple[str | None, str]:
+    """The version, if one is named, and its day of CRAN."""
+    known = {each["bioc_version"]: each["cran_snapshot"] for each in bioconductor.status_versions(app)}
+    if wish.bioc_version is None:
+        return None, "latest"
+    if wish.bioc_version not in known:
+        have = ", ".join(known) or "none yet; a sync reads them"
+        raise Invalid(f"unknown version {wish.bioc_version[:100]!r} of Bioconductor", hint=f"there are {have}")
+    return wish.bioc_version, known[wish.bioc_version] or "latest"
