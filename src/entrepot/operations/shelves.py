@@ -19,6 +19,7 @@ from entrepot.core.platforms import Platform
 from entrepot.core.snapshots import AsOfDay, Cut, History, Snapshot, closed_through
 from entrepot.db import listings as db_listings
 from entrepot.db import parts as db_parts
+from entrepot.db import shelved as db_shelved
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r.versions import version_key
 
@@ -84,9 +85,14 @@ def of_source(shelves: Sequence[Shelf], cut: Cut, platforms: Sequence[Platform])
 
 def binary_of(connection: Connection, shelves: Sequence[Shelf], listed: Listed) -> tuple[Listed, Platform] | None:
     """The binary of a listed source package, of the first of these shelves that has it."""
-    for shelf in shelves:
-        for row in reversed(_kept_of(connection, shelf, listed.file.package)):
-            if row.file.version == listed.file.version and _is_of(row, listed.file.id, shelf):
+    ids = {shelf.cut.source_id for shelf in shelves}
+    rows = db_shelved.of_version(connection, ids, listed.file.package, listed.file.version)
+    for shelf in shelves if rows else ():
+        for file, since, until in reversed(rows):
+            # A mirrored one also if upstream replaced it.
+            is_there = since <= shelf.cut.upto and (shelf.is_mirror or shelf.cut.upto < until)
+            row = Listed(file, FileStatus.CURRENT)
+            if file.source_id == shelf.cut.source_id and is_there and _is_of(row, listed.file.id, shelf):
                 return row, shelf.platform
     return None
 
