@@ -43,9 +43,9 @@ def parse_name(text: str) -> tuple[str, str | None]:
     return name.strip(), (version.strip() or None) if equals else None
 
 
-def open_snapshot(app: App, repo: str, snapshot: str) -> Opened:
+def open_snapshot(app: App, repo: str, snapshot: str, *, bioc_version: str | None = None) -> Opened:
     """What `find` reads: the same for all of its pieces. Raises RepositoryNotFound, SnapshotNotFound."""
-    return browsing.open_repository(app, repo, snapshot)
+    return browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
 
 
 def find(app: App, opened: Opened, wanted: Wanted, *, describe: bool = True) -> Iterator[list[Found]]:

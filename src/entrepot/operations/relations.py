@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from entrepot.app import App
+from entrepot.core.bioconductor import RELEASE
 from entrepot.core.model import PackageName, RepositoryType
 from entrepot.db import repositories as db_repositories
+from entrepot.ecosystems.r.bioconductor import Asked
 from entrepot.ecosystems.r.relations import KINDS, names_needed
 from entrepot.operations.serving import OpenView, open_view
 
@@ -27,19 +29,23 @@ class Dependents:
         return {kind: needing.get(package, []) for kind, needing in zip(KINDS, self.of_kind, strict=True)}
 
 
-def dependents(app: App, repo: str, snapshot: str, package: str) -> dict[str, list[PackageName]]:
+def dependents(
+    app: App, repo: str, snapshot: str, package: str, *, bioc_version: str | None = None
+) -> dict[str, list[PackageName]]:
     """The packages of a repository (by name or id) whose current version needs a package, by kind of dependency.
 
-    Empty for Python, where the metadata of most projects is not at hand.
+    Empty for Python, where the metadata of most projects is not at hand. Of Bioconductor among those of one version, if
+    nothing else is said the release.
 
     Raises:
         RepositoryNotFound, SnapshotNotFound
     """
     with app.db.read() as connection:
-        name = db_repositories.get(connection, repo).name
-    opened = open_view(app, name, snapshot)
-    if opened.repository.type is RepositoryType.PYTHON:
+        repository = db_repositories.get(connection, repo)
+    if repository.type is RepositoryType.PYTHON:
         return {}
+    asked = Asked(bioc_version or RELEASE) if repository.type is RepositoryType.BIOCONDUCTOR else None
+    opened = open_view(app, repository.name, snapshot, asked=asked)
     return _of_snapshot(app, opened).of(package)
 
 

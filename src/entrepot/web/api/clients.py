@@ -44,6 +44,7 @@ class Filter(BaseModel):
 
     repo: Short
     snapshot: Short = "latest"
+    bioc_version: Annotated[str, Field(max_length=20)] | None = None
     names: list[Short] | None = None
     metadata: bool = False
     vulns: bool = False
@@ -66,7 +67,7 @@ def filter_packages(app: AppDep, body: Filter) -> StreamingResponse:
 
     A fault that comes up later is the last line, with `error` and `code`.
     """
-    opened = filtering.open_snapshot(app, body.repo, body.snapshot)
+    opened = filtering.open_snapshot(app, body.repo, body.snapshot, bioc_version=body.bioc_version)
     return StreamingResponse(_lines(app, opened, body), media_type=NDJSON)
 
 

@@ -142,17 +142,34 @@ class PackageOfRepository(schemas.PackageDetail):
 
 @router.get("/{repo}/packages/{name}")
 def repo_package(
-    app: AppDep, repo: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
+    app: AppDep,
+    repo: str,
+    name: str,
+    snapshot: Snapshot = "latest",
+    version: str | None = None,
+    bioc_version: BiocVersion = None,
 ) -> PackageOfRepository:
-    record = records.package_record(app, lambda: browsing.open_repository(app, repo, snapshot), name, version=version)
-    return PackageOfRepository.among(record, relations.dependents(app, repo, snapshot, record.summary.name))
+    def opened() -> browsing.Opened:
+        return browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
+
+    record = records.package_record(app, opened, name, version=version)
+    needed_by = relations.dependents(app, repo, snapshot, record.summary.name, bioc_version=bioc_version)
+    return PackageOfRepository.among(record, needed_by)
 
 
 @router.get("/{repo}/packages/{name}/releases")
 def repo_releases(
-    app: AppDep, repo: str, name: str, page: ShortPageDep, response: Response, snapshot: Snapshot = "latest"
+    app: AppDep,
+    repo: str,
+    name: str,
+    page: ShortPageDep,
+    response: Response,
+    snapshot: Snapshot = "latest",
+    bioc_version: BiocVersion = None,
 ) -> list[schemas.ReleaseShape]:
-    found = records.package_releases(lambda: browsing.open_repository(app, repo, snapshot), name)
+    found = records.package_releases(
+        lambda: browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version), name
+    )
     return paged([schemas.ReleaseShape.of(release) for release in found], page, response)
 
 
