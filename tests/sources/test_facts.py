@@ -20,7 +20,7 @@ from entrepot.sources import facts
 from entrepot.sources.facts import DOCUMENT, Learnt
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
-from tests.support.server import Live, eventually, sync
+from tests.support.server import Clock, Live, eventually, sync
 
 DAY = datetime(2024, 2, 5, tzinfo=UTC)
 
@@ -105,8 +105,8 @@ def test_facts_are_asked_for_after_a_sync_that_brought_something(live_mirrored: 
     assert summary.described.title == "An A"
 
 
-def test_descriptions_are_read_from_heads_and_kept(mirrored: App, cran: FakeCran) -> None:
-    """Those that can't be read are left out."""
+def test_descriptions_are_read_from_heads_and_kept(mirrored: App, cran: FakeCran, clock: Clock) -> None:
+    """Those that can't be read are left out, and not tried again at once."""
     for name in ("aa", "bb", "cc"):
         cran.add(name, "1.0", make_source_package(name, "1.0", fields={"SystemRequirements": f"lib{name}"}))
     cran.publish()
@@ -116,4 +116,10 @@ def test_descriptions_are_read_from_heads_and_kept(mirrored: App, cran: FakeCran
     cran.put("src/contrib/bb_1.0.tar.gz", b"no tarball", DAY)
     found = facts.read_now(mirrored, files)
     assert [f"SystemRequirements: lib{file.package}" in found.get(file.id, "") for file in files] == [True, False, True]
-    assert facts.read_now(mirrored, files).keys() == found.keys()
+    cran.requests.clear()
+    bad = next(file for file in files if file.package == "bb")
+    assert facts.read_now(mirrored, [bad]) == {}
+    assert cran.requests == []
+    clock.wait(seconds=facts.AGAIN_AFTER)
+    assert facts.read_now(mirrored, [bad]) == {}
+    assert cran.count("src/contrib/bb_1.0.tar.gz") == 1

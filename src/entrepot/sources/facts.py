@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from entrepot.app import App
-from entrepot.core.errors import Invalid, UpstreamInvalid
+from entrepot.core.errors import Invalid, UpstreamInvalid, UpstreamUnavailable
 from entrepot.core.facts import Fact, Version
 from entrepot.core.jobs import Log, Report
 from entrepot.core.model import File, Source, SourceType
@@ -32,6 +32,8 @@ MOST_READ = 48
 """Files whose heads are read while somebody waits."""
 PATIENCE = 20.0
 """Seconds that somebody waits for these."""
+AGAIN_AFTER, AWAY_FOR = 3600.0, 60.0
+"""Seconds after which a file that could not be read is tried again; where upstream didn't answer, sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +124,12 @@ def read_now(app: App, files: Iterable[File]) -> dict[int, str]:
     Returns:
         File id -> text, of those that could be read in time.
     """
-    wanted = list(files)[:MOST_READ]
+    now = app.clock().timestamp()
+    wanted = [file for file in files if app.waits.until((JOB, file.id), now) is None][:MOST_READ]
     until = time.monotonic() + PATIENCE
     read: dict[int, str] = {}
+    for file in wanted:
+        app.waits.put((JOB, file.id), now + AWAY_FOR)
 
     def one(file: File, *, before: Before) -> Description:
         return read_description(app, Undescribed(file.id, file.package, file.version, file.name, None), before=before)
@@ -134,8 +139,13 @@ def read_now(app: App, files: Iterable[File]) -> dict[int, str]:
             readers.add(file)
         while readers.waiting and time.monotonic() < until:
             came = readers.next(patience=0.2)
-            if came is not None and isinstance(came.read, Description):
-                read[came.read.file_id] = came.read.text
+            if came is None:
+                continue
+            if isinstance(came.read, Description):
+                read[came.item.id] = came.read.text
+                app.waits.clear((JOB, came.item.id))
+            elif not isinstance(came.read, UpstreamUnavailable):
+                app.waits.put((JOB, came.item.id), now + AGAIN_AFTER)
     _keep(app, read)
     return read
 
