@@ -36,6 +36,8 @@ def list_bioconductor(
 def _row(version: BioconductorVersion) -> list[str]:
     word = "release" if version["is_release"] else "devel" if version["is_devel"] else ""
     packages = sum(version["packages"].values())
-    mirrored = f"{packages} packages, synced {when(version['last_success'])}" if version["packages"] else "not mirrored"
+    mirrored = (
+        f"{packages} packages, synced {when(version['last_success'])}" if version["last_success"] else "not mirrored"
+    )
     cran = f"CRAN {version['cran_snapshot'] or 'unknown'}"
     return [version["bioc_version"], word, f"R {version['r_version']}", cran, mirrored]

@@ -18,6 +18,7 @@ from entrepot.core.model import (
     Repository,
     RepositoryType,
     Source,
+    SourceType,
     TransactionId,
 )
 from entrepot.core.platforms import BinaryAsk
@@ -185,6 +186,13 @@ def _check_any_synced(repository: Repository, sources: Mapping[int, Source], mir
     if not sources or has_own or any(mirror.synced_from is not None for mirror in mirrors):
         return
     reasons = "; ".join(mirror.error for mirror in mirrors if mirror.error)
+    if any(source.type is SourceType.BIOCONDUCTOR_PART for source in sources.values()):
+        raise NeverSynced(
+            f"{', '.join(source.name for source in sources.values())} was never synced"
+            + (f", the last try failed: {reasons}" if reasons else ""),
+            hint="`entrepot list bioconductor versions` shows what is mirrored, `entrepot sync --type=bioconductor "
+            "--version=...` mirrors a version",
+        )
     raise NeverSynced(
         f"repository {repository.name!r} has no packages yet: its mirror was never synced"
         + (f", the last try failed: {reasons}" if reasons else ""),

@@ -173,7 +173,9 @@ class _Run:
             ids = db_bioconductor.part_ids(connection, [version])
             sources = db_sources.by_ids(connection, ids.values())
         parts = [sources[ids[part_path(version, part)]] for part in PARTS]
+        begun = self._done
         lacking = [part for part in parts if self._part(part, is_optional=False)]
+        self._done = begun + len(parts)
         if len(lacking) < len(parts):
             for part in lacking:
                 self._part(part, is_optional=True)
