@@ -15,6 +15,7 @@ from itertools import cycle, product
 from typing import Any
 from urllib.parse import urlencode
 
+import clientcells
 import curatedcells
 import gitcells
 import pycells
@@ -331,6 +332,7 @@ R_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "cold": Cold("PACKAGES.gz", INDEX, 0.25),
     "cold-rds": Cold("PACKAGES.rds", RDS, 0.5),
     "api": api_pages,
+    **clientcells.CLIENT_R_CELLS,
     "resolve": resolving,
     "memory": memory,
     **curatedcells.CURATED_CELLS,
@@ -343,4 +345,5 @@ CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     **R_CELLS,
     **pycells.PYTHON_CELLS,
     **gitcells.GIT_CELLS,
+    **clientcells.CLIENT_CELLS,
 }
