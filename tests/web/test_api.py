@@ -47,6 +47,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/internal/packages/p/yank", {"scope": "all"}),
     ("POST", "/sources/internal/packages/p/unyank", {"scope": "all"}),
     ("POST", "/sources/cran/sync", {}),
+    ("POST", "/sysreqs/rules/sync", {}),
     ("POST", "/sources/cran/describe", {}),
     ("POST", "/repos/mine/check", {"list": "abc"}),
     ("POST", "/sources/internal/proposals", {"list": "abc"}),
