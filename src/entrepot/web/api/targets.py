@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response, status
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 
-from entrepot.core.platforms import Platform
+from entrepot.core.errors import Invalid
+from entrepot.core.platforms import Platform, r_minor
 from entrepot.core.targets import BinaryBuild
 from entrepot.db.jobs import Job
 from entrepot.operations import targets, working
@@ -205,8 +206,11 @@ def log_page(
     r_version: Annotated[str, Query(max_length=100)],
     arch: Annotated[str, Query(max_length=100)] = "x86_64",
     version: Annotated[str | None, Query(max_length=200)] = None,
-) -> HTMLResponse:
+) -> Response:
     """The last build of a binary package for a platform, as a page for people; `version` None: of any version."""
+    if r_minor(r_version) != r_version:
+        error = Invalid(f"{r_version!r} is not a minor version of R", hint="such as 4.4")
+        return JSONResponse(error.as_json(), status.HTTP_400_BAD_REQUEST)
     build, log, requirements = targets.last_build(
         app, repo, name, distribution=distribution, r_version=r_version, arch=arch, version=version
     )
