@@ -146,7 +146,7 @@ def test_r_installs_what_was_built_and_what_changed_is_built_again(live: Live, t
     assert "@ 1" in install(live, "linked", before, tmp_path / "before")
     assert due(live) == []
     status, told = live.api("POST", "/build-targets/bookworm-none/run", {})
-    assert (status, told["code"]) == (404, "build-target-not-found")
+    assert (status, told["code"]) == (404, "target-not-found")
 
 
 def test_r_says_that_the_packages_are_binary(live: Live, tmp_path: Path) -> None:

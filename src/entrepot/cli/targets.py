@@ -143,7 +143,7 @@ def _summary(job: Job) -> str:
     for status in ("failed", "skipped"):
         if number := len(result.get(status, [])):
             said.append(f"{counted(number, 'package')} {status}")
-    return "\n".join(said) if said else f"Nothing to build: {result.get('ready', 0)} packages have their binaries"
+    return "\n".join(said) if said else f"Nothing to build: {counted(result.get('ready', 0), 'package')} with a binary"
 
 
 def _target_lines(targets: Iterable[BuildTarget]) -> Iterator[str]:

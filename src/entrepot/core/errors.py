@@ -86,7 +86,7 @@ class BuildNotFound(NotFound):
 
 
 class TargetNotFound(NotFound):
-    code = "build-target-not-found"
+    code = "target-not-found"
 
 
 class BinaryBuildNotFound(NotFound):
