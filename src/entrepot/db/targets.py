@@ -136,12 +136,12 @@ def page(
 
 
 def last_of(
-    connection: Connection, *, source_ids: Iterable[int], package: str, version: str | None, platform: str
+    connection: Connection, *, source_ids: Iterable[int], package: str, version: str | None, platforms: Iterable[str]
 ) -> BinaryBuild | None:
-    """The last attempt at a package of one of these sources for a platform."""
+    """The last attempt at a package of one of these sources for one of these platforms."""
     of = binary_builds.c
     query = select(*_BUILD_COLUMNS).where(of.source_id.in_(list(source_ids)), of.package == package)
-    query = query.where(of.platform == platform)
+    query = query.where(of.platform.in_(list(platforms)))
     if version is not None:
         query = query.where(of.version == version)
     row = connection.execute(query.order_by(of.id.desc()).limit(1)).mappings().one_or_none()

@@ -254,15 +254,15 @@ def last_build(
         of_repository = db_repositories.all_subscriptions(connection, repository.id)
         ids = {each.source_id for each in of_repository}
         ids |= {each.files_of for each in db_sources.by_ids(connection, ids).values()}
-        for each in (known, ANY) if found is not None and known is not None else ():
-            assert found is not None
-            platform = Platform(System.LINUX, found.url, r_version, each or ANY)
-            build = db_targets.last_of(
-                connection, source_ids=ids, package=package, version=version, platform=platform.path
-            )
-            whole = db_targets.build_of(connection, build.id) if build is not None else None
-            if whole is not None:
-                return *whole, db_targets.requirements_of(connection, whole[0], ids)
+        platforms = (
+            []
+            if found is None or known is None
+            else [Platform(System.LINUX, found.url, r_version, each).path for each in (known, ANY)]
+        )
+        build = db_targets.last_of(connection, source_ids=ids, package=package, version=version, platforms=platforms)
+        whole = db_targets.build_of(connection, build.id) if build is not None else None
+        if whole is not None:
+            return *whole, db_targets.requirements_of(connection, whole[0], ids)
     what = f"{package[:100]} {version[:100]}" if version else package[:100]
     raise PackageNotFound(
         f"no binary of {what!r} was built for {distribution[:60]}, R {r_version}, {arch[:60]}",
