@@ -151,7 +151,7 @@ def test_an_index_is_unpacked() -> None:
     assert decompress_index(packages.gz(b""), gz=True, limit=LIMIT) == b""
 
 
-PACKED = gzip.compress(b"Package: aa\nVersion: 1.0\n")
+PACKED = gzip.compress(b"Package: aa\nVersion: 1.0\n", mtime=0)
 
 
 @pytest.mark.parametrize(
@@ -161,13 +161,13 @@ PACKED = gzip.compress(b"Package: aa\nVersion: 1.0\n")
         (b"", False, "empty"),
         (b"\n <!DOCTYPE html><title>Sign in</title>", True, "web page"),
         (b"<html>", False, "web page"),
-        (gzip.compress(b"<html>"), True, "web page"),
+        (gzip.compress(b"<html>", mtime=0), True, "web page"),
         (b"Package: aa\n", True, "not a gzip stream"),
         (PACKED[:-1], True, "cut short"),
         (PACKED[:12], True, "cut short"),
         (PACKED[:-8] + bytes(8), True, "damaged"),
         (PACKED + b"x", True, "follows"),
-        (gzip.compress(bytes(LIMIT + 1)), True, "more than 1,048,576 bytes"),
+        (gzip.compress(bytes(LIMIT + 1), mtime=0), True, "more than 1,048,576 bytes"),
         (b"x" * (LIMIT + 1), False, "larger than 1,048,576 bytes"),
     ],
 )
