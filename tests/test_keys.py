@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from cryptography.fernet import Fernet
 
 from entrepot.core.errors import InvalidSettings
 from entrepot.keys import Keys
