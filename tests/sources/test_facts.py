@@ -114,12 +114,13 @@ def test_descriptions_are_read_from_heads_and_kept(mirrored: App, cran: FakeCran
     opened = browsing.open_repository(mirrored, "cran", "latest")
     files = [row.file for row in opened.view.current()]
     cran.put("src/contrib/bb_1.0.tar.gz", b"no tarball", DAY)
-    found = facts.read_now(mirrored, files)
+    upstream = mirrored.settings.cran.upstream
+    found = facts.read_now(mirrored, [(file, upstream) for file in files])
     assert [f"SystemRequirements: lib{file.package}" in found.get(file.id, "") for file in files] == [True, False, True]
     cran.requests.clear()
     bad = next(file for file in files if file.package == "bb")
-    assert facts.read_now(mirrored, [bad]) == {}
+    assert facts.read_now(mirrored, [(bad, upstream)]) == {}
     assert cran.requests == []
     clock.wait(seconds=facts.AGAIN_AFTER)
-    assert facts.read_now(mirrored, [bad]) == {}
+    assert facts.read_now(mirrored, [(bad, upstream)]) == {}
     assert cran.count("src/contrib/bb_1.0.tar.gz") == 1

@@ -21,6 +21,7 @@ from entrepot.operations.browsing import Opened
 from entrepot.recent import Recent
 from entrepot.sources import facts
 from entrepot.sources.kinds import KINDS
+from entrepot.sources.places import PLACES, place_of
 
 FIELD = "SystemRequirements"
 HARD = ("Depends", "Imports", "LinkingTo")
@@ -222,7 +223,8 @@ def _texts(app: App, opened: Opened, files: Sequence[File], *, reads: bool) -> t
         told = _facts(app, opened, missing)
         unread = [file for file in missing if (file.package, file.version) not in told]
         if reads or len(unread) <= facts.MOST_READ:
-            documents |= facts.read_now(app, [file for file in unread if _is_of_cran(opened, file)])
+            heads = [(file, url) for file in unread if (url := _upstream(app, opened, file)) is not None]
+            documents |= facts.read_now(app, heads)
         for file in mirrored:
             fact = told.get((file.package, file.version))
             text = _field(documents[file.id]) if file.id in documents else fact and fact.system_requirements
@@ -253,9 +255,12 @@ def _is_mirrored(opened: Opened, file: File) -> bool:
     return not KINDS[opened.sources[file.source_id].type].owns_files
 
 
-def _is_of_cran(opened: Opened, file: File) -> bool:
-    type_ = opened.sources[file.source_id].type
-    return SourceType.CRAN in (type_, KINDS[type_].base)
+def _upstream(app: App, opened: Opened, file: File) -> str | None:
+    """The base URL of the mirror that a listed file is of."""
+    source = opened.sources[file.source_id]
+    if source.type in PLACES:
+        return place_of(app.settings, source).url
+    return app.settings.cran.upstream if KINDS[source.type].base is SourceType.CRAN else None
 
 
 def _field(document: str) -> str | None:

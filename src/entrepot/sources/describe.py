@@ -133,13 +133,16 @@ class _Run:
 
 
 def _readers(app: App) -> Readers[Undescribed, Description]:
-    return Readers(partial(read_description, app), rate=app.settings.cran.describe_rate)
+    return Readers(
+        partial(read_description, app, upstream=app.settings.cran.upstream), rate=app.settings.cran.describe_rate
+    )
 
 
-def read_description(app: App, file: Undescribed, *, before: Before | None = None) -> Description:
+def read_description(app: App, file: Undescribed, *, upstream: str, before: Before | None = None) -> Description:
     """What the head of a file says, from upstream's archive or, if it isn't there, from where the current ones are.
 
     Args:
+        upstream: the mirror's base URL.
         before: called before each request.
 
     Raises:
@@ -149,7 +152,7 @@ def read_description(app: App, file: Undescribed, *, before: Before | None = Non
     lacks: UpstreamLacksFile | None = None
     for path in paths.upstream_paths(file.package, file.version, FileStatus.ARCHIVED):
         try:
-            return _read_head(app, file, f"{app.settings.cran.upstream}/{path}", before)
+            return _read_head(app, file, f"{upstream}/{path}", before)
         except UpstreamLacksFile as error:
             lacks = lacks or error
     assert lacks is not None

@@ -115,27 +115,29 @@ def _write(
     return Learnt(len(found), len(new), len(other))
 
 
-def read_now(app: App, files: Iterable[File]) -> dict[int, str]:
-    """The DESCRIPTIONs of some files of a CRAN mirror, from the heads of their tarballs; they are kept.
+def read_now(app: App, files: Iterable[tuple[File, str]]) -> dict[int, str]:
+    """The DESCRIPTIONs of some files of mirrors, from the heads of their tarballs; they are kept.
 
     Args:
-        files: with the source that they came with; of more than `MOST_READ` the first are read.
+        files: each with its mirror's base URL; of more than `MOST_READ` the first are read.
 
     Returns:
         File id -> text, of those that could be read in time.
     """
     now = app.clock().timestamp()
-    wanted = [file for file in files if app.waits.until((JOB, file.id), now) is None][:MOST_READ]
+    wanted = [each for each in files if app.waits.until((JOB, each[0].id), now) is None][:MOST_READ]
+    upstream_of = {file.id: upstream for file, upstream in wanted}
     until = time.monotonic() + PATIENCE
     read: dict[int, str] = {}
-    for file in wanted:
+    for file, _ in wanted:
         app.waits.put((JOB, file.id), now + AWAY_FOR)
 
     def one(file: File, *, before: Before) -> Description:
-        return read_description(app, Undescribed(file.id, file.package, file.version, file.name, None), before=before)
+        wanted = Undescribed(file.id, file.package, file.version, file.name, None)
+        return read_description(app, wanted, upstream=upstream_of[file.id], before=before)
 
     with closing(Readers(one, rate=app.settings.cran.describe_rate)) as readers:
-        for file in wanted:
+        for file, _ in wanted:
             readers.add(file)
         while readers.waiting and time.monotonic() < until:
             came = readers.next(patience=0.2)
