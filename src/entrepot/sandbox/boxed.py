@@ -11,10 +11,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from entrepot.core.errors import SandboxUnavailable
 from entrepot.sandbox import inside, processes
 from entrepot.sandbox.calls import syscall_filter
-from entrepot.sandbox.running import SPARE_PROCESSES, Usage, close_pipes, popen, prelude, script, variables
+from entrepot.sandbox.running import SPARE_PROCESSES, Usage, close_pipes, not_killed, popen, prelude, script, variables
 from entrepot.sandbox.task import Limits, Task
 
 _BEGIN_SECONDS = 30
@@ -91,7 +90,7 @@ class Boxed:
             waiting = select.poll()
             waiting.register(self._first, select.POLLIN)
             if not waiting.poll(_END_SECONDS * 1000):
-                raise _unkillable()
+                raise not_killed()
         # bwrap ends by itself when the first process is gone, and tells on the way what the program's status was.
         try:
             self.process.wait(5 if self._first is not None else 0)
@@ -100,7 +99,7 @@ class Boxed:
             try:
                 self.process.wait(_END_SECONDS)
             except subprocess.TimeoutExpired as error:
-                raise _unkillable() from error
+                raise not_killed() from error
 
     def status(self) -> int | None:
         self._read_status(0)
@@ -202,9 +201,3 @@ class Boxed:
             if seconds:
                 return True
         return True
-
-
-def _unkillable() -> SandboxUnavailable:
-    return SandboxUnavailable(
-        "a build could not be killed: the system does not let go of it", hint="look at this machine's disks, restart it"
-    )

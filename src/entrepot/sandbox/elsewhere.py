@@ -19,12 +19,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from entrepot.core.errors import BuildFailed, BuildStopped, SandboxUnavailable, Unavailable
+from entrepot.core.errors import BuildFailed, BuildStopped, Unavailable
 from entrepot.core.jobs import Log
 from entrepot.core.room import needs_room
 from entrepot.sandbox import processes
 from entrepot.sandbox.lines import Lines
-from entrepot.sandbox.running import Usage, close_pipes
+from entrepot.sandbox.running import Usage, close_pipes, not_killed
 from entrepot.sandbox.task import Check, Limits
 from entrepot.sandbox.watch import Run
 
@@ -158,9 +158,7 @@ class _Elsewhere:
         until = time.monotonic() + _END_SECONDS
         while self._signal_all(signal.SIGKILL) or self.process.poll() is None:
             if time.monotonic() > until:
-                raise SandboxUnavailable(
-                    "a build could not be killed: the system does not let go of it", hint="restart this machine"
-                )
+                raise not_killed()
             time.sleep(0.01)
 
     def status(self) -> int | None:

@@ -126,3 +126,9 @@ def close_pipes(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def not_killed() -> SandboxUnavailable:
+    return SandboxUnavailable(
+        "a build could not be killed: the system does not let go of it", hint="look at this machine's disks, restart it"
+    )

@@ -15,10 +15,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from entrepot.core.errors import SandboxUnavailable
 from entrepot.sandbox import processes
 from entrepot.sandbox.places import NOBODY, is_root, remove_tree, shelter
-from entrepot.sandbox.running import SPARE_PROCESSES, Usage, close_pipes, popen, prelude, script, variables
+from entrepot.sandbox.running import (
+    SPARE_PROCESSES,
+    Usage,
+    close_pipes,
+    not_killed,
+    popen,
+    prelude,
+    script,
+    variables,
+)
 from entrepot.sandbox.task import Limits, Task
 
 _END_SECONDS = 30
@@ -87,9 +95,7 @@ class Unboxed:
             if self.process.poll() is not None and not found:
                 return
             if time.monotonic() > until:
-                raise SandboxUnavailable(
-                    "a build could not be killed: the system does not let go of it", hint="restart this machine"
-                )
+                raise not_killed()
             time.sleep(0.01)
 
     def status(self) -> int | None:
