@@ -80,7 +80,13 @@ def test_a_server_that_is_killed_again_and_again(
     stock(cran)
     killed = with_upstream(settings, cran)
     never = Settings.model_validate(
-        {"server": {"data_dir": tmp_path / "never", "listen": "127.0.0.1:0"}, "cran": killed.cran, "pypi": killed.pypi}
+        {
+            "server": {"data_dir": tmp_path / "never", "listen": "127.0.0.1:0"},
+            "cran": killed.cran,
+            "pypi": killed.pypi,
+            "bioconductor": killed.bioconductor,
+            "repos": killed.repos,
+        }
     )
     for each in (killed, never):
         if which != "the history import":

@@ -72,7 +72,8 @@ def upstreams(settings: Settings, pypi: FakePypi, tmp_path: Path) -> tuple[Setti
     pypi.add_empty("alpha", "beta")
     read = settings.pypi.model_copy(update={"upstream": pypi.upstream})
     killed = settings.model_copy(update={"pypi": read})
-    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran, "pypi": read})
+    given = {name: getattr(killed, name) for name in ("cran", "pypi", "bioconductor", "repos")}
+    never = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, **given})
     for each in (killed, never):
         with opened(each) as app:
             ensure_defaults(app)

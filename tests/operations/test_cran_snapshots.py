@@ -190,7 +190,7 @@ def test_a_snapshot_that_there_is_not_is_refused(synced: App, snapshot: str, say
     with pytest.raises(SnapshotNotFound) as caught:
         freeze(synced, snapshot)
     assert caught.value.message == says
-    assert [info.source.name for info in sources.list_sources(synced)] == ["cran", "pypi"]
+    assert [info.source.name for info in sources.list_sources(synced)] == ["cran", "pypi", "bioconductor"]
     freeze(synced)
     with pytest.raises(SnapshotNotFound):
         propose(synced, snapshot)
@@ -201,7 +201,7 @@ def test_before_the_first_sync_there_is_nothing_to_freeze(mirrored: App, stocked
     """The source is not made."""
     with pytest.raises(NeverSynced):
         freeze(mirrored)
-    assert [info.source.name for info in sources.list_sources(mirrored)] == ["cran", "pypi"]
+    assert [info.source.name for info in sources.list_sources(mirrored)] == ["cran", "pypi", "bioconductor"]
 
 
 # --- moved ---------------------------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ def test_a_source_made_before_the_first_sync_is_pinned_by_its_first_list(mirrore
     """Without a snapshot there is nothing to name yet; naming one is refused, and so are lists until a sync."""
     with pytest.raises(NeverSynced):
         sources.create_source(mirrored, TEAM, type_=SourceType.CURATED_CRAN, curation=Curation(snapshot="2024-01-31"))
-    assert [info.source.name for info in sources.list_sources(mirrored)] == ["cran", "pypi"]
+    assert [info.source.name for info in sources.list_sources(mirrored)] == ["cran", "pypi", "bioconductor"]
     info, _ = sources.create_source(mirrored, TEAM, type_=SourceType.CURATED_CRAN)
     assert (info.snapshot, info.transaction) == (None, None)
     with pytest.raises(NeverSynced, match="source 'cran' was never synced"):
@@ -237,7 +237,7 @@ def test_only_curated_sources_are_made_of_a_snapshot(team: App, type_: SourceTyp
     """Other types refuse what doesn't concern them, and nothing is made."""
     with pytest.raises(Invalid):
         sources.create_source(team, "new", type_=type_, curation=curation)
-    assert [info.source.name for info in sources.list_sources(team)] == ["cran", "pypi", TEAM]
+    assert [info.source.name for info in sources.list_sources(team)] == ["cran", "pypi", "bioconductor", TEAM]
 
 
 # --- proposed ------------------------------------------------------------------------------------------------------

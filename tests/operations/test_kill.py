@@ -102,7 +102,13 @@ def upstreams(settings: Settings, cran: FakeCran, tmp_path: Path) -> tuple[Setti
     stock(cran)
     killed = with_upstream(settings, cran)
     never = Settings.model_validate(
-        {"server": {"data_dir": tmp_path / "never"}, "cran": killed.cran, "pypi": killed.pypi}
+        {
+            "server": {"data_dir": tmp_path / "never"},
+            "cran": killed.cran,
+            "pypi": killed.pypi,
+            "bioconductor": killed.bioconductor,
+            "repos": killed.repos,
+        }
     )
     for each in (killed, never):
         with opened(each) as app:
@@ -192,7 +198,8 @@ def shelf(app: App, tmp_path: Path) -> Shelf:
 
 def never_killed(shelf: Shelf, tmp_path: Path) -> State:
     """The state of an installation to which the same was added without a kill."""
-    shown = {"cran": shelf.settings.cran, "pypi": shelf.settings.pypi}
+    given = shelf.settings
+    shown = {name: getattr(given, name) for name in ("cran", "pypi", "bioconductor", "repos")}
     settings = Settings.model_validate({"server": {"data_dir": tmp_path / "never"}, **shown})
     with opened(settings) as app:
         ensure_defaults(app)

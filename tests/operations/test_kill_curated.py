@@ -72,7 +72,8 @@ def two(settings: Settings, cran: FakeCran, tmp_path_factory: pytest.TempPathFac
     stock(cran)
     killed = settings.model_copy(update={"cran": settings.cran.model_copy(update={"upstream": cran.url})})
     folder = tmp_path_factory.mktemp("never")
-    never = Settings.model_validate({"server": {"data_dir": folder}, "cran": killed.cran, "pypi": killed.pypi})
+    given = {name: getattr(killed, name) for name in ("cran", "pypi", "bioconductor", "repos")}
+    never = Settings.model_validate({"server": {"data_dir": folder}, **given})
     for each in (killed, never):
         with opened(each) as app:
             ensure_defaults(app)

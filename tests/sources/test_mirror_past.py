@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Table, select
@@ -20,6 +21,7 @@ from entrepot.db import schema
 from entrepot.db import sources as db_sources
 from entrepot.ecosystems.r import upstream
 from entrepot.ecosystems.r.archivewrite import render_archive
+from entrepot.ecosystems.r.upstream import Inventory, Texts
 from entrepot.operations import browsing, syncing
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings
@@ -321,7 +323,12 @@ def test_the_short_road_ends_where_the_long_one_does(
     whole_readings = []
     roads: list[tuple[int, int]] = []
     read = upstream.inventory
-    monkeypatch.setattr(upstream, "inventory", lambda texts: whole_readings.append(texts) or read(texts))
+
+    def noted(texts: Texts, **more: Any) -> Inventory:
+        whole_readings.append(texts)
+        return read(texts, **more)
+
+    monkeypatch.setattr(upstream, "inventory", noted)
     chance = random.Random(seed)
     names = [f"p{n:02}" for n in range(12)]
     versions = dict.fromkeys(names, 0)

@@ -38,6 +38,9 @@ def entrepot(settings: Settings, *arguments: str, stderr: int = subprocess.DEVNU
         "ENTREPOT_CRAN__SYNC_SCHEDULE": "",
         "ENTREPOT_PYPI__UPSTREAM": settings.pypi.upstream,
         "ENTREPOT_PYPI__SYNC_SCHEDULE": "",
+        "ENTREPOT_BIOCONDUCTOR__UPSTREAM": settings.bioconductor.upstream,
+        "ENTREPOT_BIOCONDUCTOR__SYNC_SCHEDULE": "",
+        "ENTREPOT_REPOS__BIOCONDUCTOR": settings.repos.bioconductor,
     }
     program = [sys.executable, "-c", "from entrepot.cli.main import main; main()", *arguments]
     return subprocess.Popen(program, env=env, stdout=subprocess.PIPE, stderr=stderr)

@@ -63,6 +63,12 @@ WRITES: list[tuple[str, str, Any]] = [
     ("DELETE", "/sources/internal/git-builders/x", None),
     ("POST", "/sources/internal/git-builders/x/run", {}),
     ("POST", "/sources/internal/git-builders/x/rerun", {}),
+    ("POST", "/sources/internal/binaries", None),
+    ("POST", "/sources/internal/binaries/remove", {"name": "p", "version": "1.0", "distribution": "bookworm"}),
+    ("POST", "/build-targets", {"distribution": "bookworm"}),
+    ("DELETE", "/build-targets/x", None),
+    ("POST", "/build-targets/x/run", {}),
+    ("POST", "/build-targets/x/rerun", {}),
 ]
 
 

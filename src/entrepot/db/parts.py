@@ -24,13 +24,6 @@ def ensure(connection: Connection, owner: Source, path: str, type_: SourceType, 
     return db_sources.by_id(connection, id_)
 
 
-def of_owners(connection: Connection, owner_ids: Iterable[int]) -> list[Source]:
-    """All parts of these sources, by id."""
-    ids = connection.execute(select(parts.c.source_id).where(parts.c.owner_id.in_(list(owner_ids)))).scalars()
-    found = db_sources.by_ids(connection, ids)
-    return [found[id_] for id_ in sorted(found)]
-
-
 def with_parts(connection: Connection, source_ids: Iterable[int]) -> list[int]:
     """These sources and their parts, and the parts of these."""
     every = list(source_ids)

@@ -85,6 +85,12 @@ def by_ids(connection: Connection, ids: Iterable[int]) -> dict[int, Source]:
     return {row["id"]: _source(row) for row in rows}
 
 
+def parts_of(connection: Connection, owner_ids: Iterable[int]) -> list[Source]:
+    """The parts of these sources, by id."""
+    query = _QUERY.where(parts.c.owner_id.in_(list(owner_ids))).order_by(sources.c.id)
+    return [_source(row) for row in connection.execute(query).mappings()]
+
+
 def live(connection: Connection, ids: Iterable[int] | None = None) -> list[Source]:
     """All live sources (or those of `ids`), by id; but for parts of others."""
     query = _WHOLE.where(sources.c.deleted.is_(None)).order_by(sources.c.id)

@@ -160,7 +160,7 @@ def remove_binary(
     with app.db.write() as connection:
         owner = db_sources.get(connection, source)
         have = []
-        for part in db_parts.of_owners(connection, [owner.id]):
+        for part in db_sources.parts_of(connection, [owner.id]):
             if part.type is not SourceType.BINARIES or part.part is None:
                 continue
             platform = Platform.of_path(part.part)

@@ -15,7 +15,6 @@ from entrepot.core.model import Repository, Source, SourceType, Subscription
 from entrepot.core.snapshots import Cut, Snapshot, resolve
 from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db import files as db_files
-from entrepot.db import parts as db_parts
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
@@ -129,7 +128,7 @@ def parts_of(connection: Connection, source: Source, version: str | None = None)
     """The parts of a source of Bioconductor, in order: of its version, else of `version`, else of all of them."""
     wanted = source.version or version
     if wanted is None:
-        return db_parts.of_owners(connection, [source.id])
+        return db_sources.parts_of(connection, [source.id])
     ids = db_bioconductor.part_ids(connection, [wanted])
     found = db_sources.by_ids(connection, ids.values())
     return [found[ids[path]] for part in PARTS if (path := part_path(wanted, part)) in ids]

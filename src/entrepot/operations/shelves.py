@@ -18,8 +18,8 @@ from entrepot.core.model import BINARIES, FileStatus, Listed, PackageName, Sourc
 from entrepot.core.platforms import Platform
 from entrepot.core.snapshots import AsOfDay, Cut, History, Snapshot, closed_through
 from entrepot.db import listings as db_listings
-from entrepot.db import parts as db_parts
 from entrepot.db import shelved as db_shelved
+from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r.versions import version_key
 
@@ -48,7 +48,7 @@ def at_snapshot(
     """
     owners = {id_ for cut in cuts for id_ in (cut.source_id, cut.files_of)}
     found: list[tuple[Source, Cut]] = []
-    for part in db_parts.of_owners(connection, owners):
+    for part in db_sources.parts_of(connection, owners):
         if part.type not in BINARIES:
             continue
         if isinstance(wanted, AsOfDay):
@@ -58,6 +58,8 @@ def at_snapshot(
         else:
             found.append((part, Cut(part.id, history.last_upto(part.id, upto))))
     found = [(part, cut) for part, cut in found if not cut.is_empty]
+    if not found:
+        return ()
     times = db_transactions.times(connection, [cut.upto for _, cut in found])
     shelves = [_shelf(part, cut, times) for part, cut in found]
     return tuple(sorted(shelves, key=lambda shelf: shelf.platform))

@@ -56,7 +56,7 @@ def platform_of(folder: str) -> Platform:
 def _ensure(app: App, source: Source, platform: Platform) -> Source:
     """The part for a platform, made at its first sync."""
     with app.db.read() as connection:
-        parts = db_parts.of_owners(connection, [source.id])
+        parts = db_sources.parts_of(connection, [source.id])
     known = next((p for p in parts if p.part == platform.path and p.type is SourceType.MIRRORED_BINARIES), None)
     if known is not None and known.is_mirror:
         return known

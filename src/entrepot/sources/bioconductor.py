@@ -136,7 +136,7 @@ def _wanted(app: App, source: Source, config: Config, versions: Sequence[str]) -
         BioconductorVersionNotFound
     """
     with app.db.read() as connection:
-        named = {(part.part or "").partition("/")[0] for part in db_parts.of_owners(connection, [source.id])}
+        named = {(part.part or "").partition("/")[0] for part in db_sources.parts_of(connection, [source.id])}
     if versions:
         found = {config.find(version) for version in versions}
     else:
