@@ -15,6 +15,7 @@ from itertools import cycle, product
 from typing import Any
 from urllib.parse import urlencode
 
+import bioccells
 import clientcells
 import curatedcells
 import gitcells
@@ -346,4 +347,5 @@ CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     **pycells.PYTHON_CELLS,
     **gitcells.GIT_CELLS,
     **clientcells.CLIENT_CELLS,
+    **bioccells.BIOC_CELLS,
 }

@@ -131,13 +131,15 @@ def _used(app: App, connection: Connection) -> set[int]:
     used: set[int] = set()
     meta = db_bioconductor.meta_source(connection)
     predefined = db_repositories.named(connection, app.settings.repos.bioconductor)
-    for repository_id, ids in db_repositories.subscribed(connection).items():
+    subscribed = db_repositories.subscribed(connection)
+    sources = db_sources.by_ids(connection, {id_ for ids in subscribed.values() for id_ in ids})
+    for repository_id, ids in subscribed.items():
         is_predefined = predefined is not None and repository_id == predefined.id
-        sources = db_sources.by_ids(connection, ids).values()
-        used |= {source.id for source in sources if source.type is not SourceType.BIOCONDUCTOR}
-        has_bioconductor = any(source.type is SourceType.BIOCONDUCTOR for source in sources)
-        if meta is not None and has_bioconductor and not is_predefined:
-            used.add(meta.id)
+        for id_ in ids:
+            if sources[id_].type is not SourceType.BIOCONDUCTOR:
+                used.add(id_)
+            elif meta is not None and not is_predefined:
+                used.add(meta.id)
     return used
 
 
