@@ -100,7 +100,7 @@ def test_a_server_that_is_killed_again_and_again(
     after = shown(never)
     assert after != before
     job, ends = ask(killed), []
-    for at in range(1, len(steps) + 1, max(1, len(steps) // (KILLS + 4))):
+    for at in range(1, len(steps) + 1, max(1, len(steps) // (KILLS + 10))):
         met = victims.run("serve", killed, at=at, thread="job-")
         if not met.was_killed:
             break

@@ -47,7 +47,7 @@ TABLE = {
     "status 503": Fault("503", AWAY, "answered 503", 503, 503),
     "too many requests": Fault("429", AWAY, "answered 429", 503, 503),
     "forbidden": Fault("403", WRONG, "answered 403", 502, 502),
-    "nothing is there": Fault("404", "upstream-lacks-index", "", 502, 502),
+    "nothing is there": Fault("404", WRONG, "", 502, 502),
     "connection refused": Fault("away", AWAY, "connection refused", 503, 503),
     "connection closed": Fault("refuse", AWAY, "closed without an answer", 503, 503),
     "time-out": Fault("hang", AWAY, "sent nothing for 0.5 s", 503, 503),

@@ -277,8 +277,6 @@ class UpstreamLacksFile(UpstreamInvalid):
 class UpstreamLacksIndex(UpstreamInvalid):
     """The upstream has no list of packages where one was expected."""
 
-    code = "upstream-lacks-index"
-
 
 class OutOfSpace(EntrepotError):
     """This installation's own disk, database or store has no room; nothing was changed."""
