@@ -39,9 +39,9 @@ def bioconductor(bench: Bench) -> Iterator[Row]:
     """The first sync of a version, and one of which upstream has nothing new."""
     folder = bench.rig.work / "bioconductor"
     shutil.rmtree(folder, ignore_errors=True)
-    packages = _mirror(folder)
-    at = bench.rig.installation("with-bioconductor", "/__api__/status")
-    with _served(folder) as (url, statuses):
+    packages = _mirror(folder / "upstream")
+    at = bench.rig.installation("bioconductor", "/__api__/status")
+    with _served(folder / "upstream") as (url, statuses):
         with (at.folder / "entrepot.toml").open("a") as file:
             file.write(f'\n[bioconductor]\nupstream = "{url}"\nsync_schedule = ""\n')
         try:

@@ -120,7 +120,7 @@ def test_an_upstream_that_is_down_at_the_first_start_is_a_state(env: dict[str, s
     with serving(env) as (_, address):
         until = time.monotonic() + 20
         while "be reached: connection refused" not in (
-            page := urllib3.request("GET", f"{address}/", retries=False).data.decode()
+            page := urllib3.request("GET", f"{address}/", retries=False, timeout=20).data.decode()
         ):
             assert time.monotonic() < until, page
             time.sleep(0.1)
