@@ -45,6 +45,18 @@ def part_ids(connection: Connection, versions: Iterable[str]) -> dict[str, int]:
     return {row.path: row.source_id for row in connection.execute(query)}
 
 
+def part_ids_of(connection: Connection, some: Iterable[Source]) -> dict[int, list[int]]:
+    """Source id -> ids of the parts that it shows, of the sources of Bioconductor among these."""
+    wanted = [source for source in some if source.type is SourceType.BIOCONDUCTOR]
+    if not wanted:
+        return {}
+    query = select(parts.c.path, parts.c.source_id).join(sources, sources.c.id == parts.c.source_id)
+    rows = connection.execute(query.where(sources.c.type == SourceType.BIOCONDUCTOR_PART.value)).all()
+    return {
+        source.id: [id_ for path, id_ in rows if source.version in (None, path.partition("/")[0])] for source in wanted
+    }
+
+
 def expand(
     connection: Connection, subscriptions: Sequence[Subscription], versions: dict[int, str | None]
 ) -> list[Subscription]:

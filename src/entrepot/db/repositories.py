@@ -107,12 +107,17 @@ def subscribed(connection: Connection) -> dict[int, list[int]]:
 
 def versions_wanted(connection: Connection, repository_id: int) -> dict[int, str]:
     """Source id -> the version that the repository's subscription wants of it now, of those that want one."""
-    query = select(subscriptions.c.source_id, subscriptions.c.version).where(
-        subscriptions.c.repository_id == repository_id,
-        subscriptions.c.until == FOREVER,
-        subscriptions.c.version.is_not(None),
-    )
-    return {row.source_id: row.version for row in connection.execute(query)}
+    return all_versions_wanted(connection).get(repository_id, {})
+
+
+def all_versions_wanted(connection: Connection) -> dict[int, dict[int, str]]:
+    """Repository id -> as `versions_wanted`, of all that want any."""
+    query = select(subscriptions.c.repository_id, subscriptions.c.source_id, subscriptions.c.version)
+    query = query.where(subscriptions.c.until == FOREVER, subscriptions.c.version.is_not(None))
+    found: dict[int, dict[int, str]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.repository_id, {})[row.source_id] = row.version
+    return found
 
 
 def subscribe_to(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core.bioconductor import PARTS, RELEASE, Config, is_version, part_path, version_key
 from entrepot.core.errors import BioconductorVersionNotFound, Invalid, NeverSynced
-from entrepot.core.model import Repository, Source, SourceType, Subscription
+from entrepot.core.model import Repository, Source, Subscription
 from entrepot.core.snapshots import Cut, Snapshot, resolve
 from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db import files as db_files
@@ -134,15 +134,14 @@ def parts_of(connection: Connection, source: Source, version: str | None = None)
     return [found[ids[path]] for part in PARTS if (path := part_path(wanted, part)) in ids]
 
 
-def newest_transactions(connection: Connection, sources: Iterable[Source]) -> dict[int, int]:
-    """Id -> the newest transaction of its parts or itself, of the sources of Bioconductor among these."""
-    found: dict[int, int] = {}
-    for source in sources:
-        if source.type is SourceType.BIOCONDUCTOR:
-            ids = [source.id, *(part.id for part in parts_of(connection, source))]
-            newest = max(db_sources.newest_transactions(connection, ids).values(), default=0)
-            found |= {source.id: newest} if newest else {}
-    return found
+def newest_transactions(
+    connection: Connection, ids: Iterable[int], parts: Mapping[int, Sequence[int]]
+) -> dict[int, int]:
+    """Id -> newest transaction of these sources that have one; of those with parts (`part_ids_of`) also of these."""
+    wanted = list(ids)
+    newest = db_sources.newest_transactions(connection, {*wanted, *(id_ for some in parts.values() for id_ in some)})
+    found = {id_: max(newest.get(each, 0) for each in (id_, *parts.get(id_, ()))) for id_ in wanted}
+    return {id_: at for id_, at in found.items() if at}
 
 
 def version_shown(connection: Connection, source: Source, wanted: str | None) -> str:

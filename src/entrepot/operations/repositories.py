@@ -260,18 +260,15 @@ def _infos(connection: Connection, repositories: Sequence[Repository]) -> list[R
     subscribed = db_repositories.subscribed(connection)
     used = {id_ for repository in repositories for id_ in subscribed.get(repository.id, [])}
     by_id = {source.id: source for source in db_sources.live(connection, used)}
-    of_source = db_sources.newest_transactions(connection, used)
-    of_source |= bioconductor.newest_transactions(connection, by_id.values())
+    parts = db_bioconductor.part_ids_of(connection, by_id.values())
+    of_source = bioconductor.newest_transactions(connection, used, parts)
+    versions = db_repositories.all_versions_wanted(connection) if parts else {}
     of_repository = db_repositories.newest_transactions(connection, [repository.id for repository in repositories])
     infos = []
     for repository in repositories:
         ids = subscribed.get(repository.id, [])
         newest = [of_source.get(id_, 0) for id_ in ids] + [of_repository.get(repository.id, 0)]
-        versions = db_repositories.versions_wanted(connection, repository.id) if _is_any(by_id, ids) else {}
-        sources = tuple(replace(by_id[id_], version=versions.get(id_, by_id[id_].version)) for id_ in ids)
+        mine = versions.get(repository.id, {})
+        sources = tuple(replace(by_id[id_], version=mine.get(id_, by_id[id_].version)) for id_ in ids)
         infos.append(RepositoryInfo(repository, sources, max(newest) or None))
     return infos
-
-
-def _is_any(by_id: Mapping[int, Source], ids: Sequence[int]) -> bool:
-    return any(by_id[id_].type is SourceType.BIOCONDUCTOR for id_ in ids)

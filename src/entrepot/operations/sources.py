@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
@@ -11,6 +11,7 @@ from entrepot.app import App
 from entrepot.core.errors import Invalid, NameTaken, SourceInUse
 from entrepot.core.model import PARTS, Source, SourceType, check_name
 from entrepot.core.snapshots import cut_of
+from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db import curations as db_curations
 from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
@@ -184,11 +185,12 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
     """All of them in the same few statements."""
     ids = [source.id for source in sources]
     by_project = [source.id for source in sources if source.is_read_by_project]
-    packages, read = _packages(connection, sources), dict.fromkeys(by_project, 0)
+    parts = db_bioconductor.part_ids_of(connection, sources)
+    packages, read = _packages(connection, sources, parts), dict.fromkeys(by_project, 0)
     if by_project:
         packages |= db_projects.count_names(connection, by_project)
         read |= db_projects.count_read(connection, by_project)
-    newest = db_sources.newest_transactions(connection, ids) | bioconductor.newest_transactions(connection, sources)
+    newest = bioconductor.newest_transactions(connection, ids, parts)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
     curated = db_curations.told(connection)
     jobs: dict[int | None, int] = {}
@@ -210,12 +212,14 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
     ]
 
 
-def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, int]:
-    """Source id -> packages, of sources whose files are all known."""
+def _packages(connection: Connection, sources: Sequence[Source], parts: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """Source id -> packages, of sources whose files are all known; `parts` are those of sources that have such."""
     whole = [source for source in sources if not source.is_read_by_project and not source.is_pinned]
     packages: dict[int, int] = {}
     for has_archive in (True, False):
-        ids = [source.id for source in whole if source.has_archive is has_archive]
+        ids = [
+            id_ for source in whole if source.has_archive is has_archive for id_ in parts.get(source.id, [source.id])
+        ]
         if ids:
             packages |= db_files.counts_current(connection, ids, has_archive=has_archive)
     history = DatabaseHistory(connection)
@@ -223,10 +227,7 @@ def _packages(connection: Connection, sources: Sequence[Source]) -> dict[int, in
         if source.is_pinned:
             cut = cut_of(source, history.last_upto(source.id, history.newest()), None, history)
             packages[source.id] = db_listings.count_visible(connection, cut)[0] if cut.pin is not None else 0
-        if source.type is SourceType.BIOCONDUCTOR:
-            parts = [part.id for part in bioconductor.parts_of(connection, source)]
-            packages[source.id] = sum(db_files.counts_current(connection, parts, has_archive=True).values())
-    return packages
+    return packages | {id_: sum(packages.get(part, 0) for part in some) for id_, some in parts.items()}
 
 
 def _upstream(app: App, source: Source, mirror: db_sources.MirrorState | None) -> str | None:
