@@ -22,7 +22,7 @@ from entrepot.db import schema
 from entrepot.db import sources as db_sources
 from entrepot.fetch import Fetch
 from entrepot.operations import describing, sources
-from entrepot.sources import describe
+from entrepot.sources import describe, readers
 from entrepot.sources.describe import Described
 from entrepot.sources.readers import Pace
 from tests.support.archives import file_entry, folder_entry, make_description, make_source_package, pack
@@ -109,7 +109,7 @@ def test_one_request_of_64_kib_is_enough(mirrored: App, stocked: FakeCran) -> No
 
 def test_the_newest_first(mirrored: App, stocked: FakeCran, monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions are read in the order of their publication, the newest first."""
-    monkeypatch.setattr(describe, "THREADS", 1)
+    monkeypatch.setattr(readers, "THREADS", 1)
     sync(mirrored)
     described(mirrored)
     assert [name for name, _ in heads(stocked)] == ["alpha_1.1.tar.gz", "beta_0.5.tar.gz", "alpha_1.0.tar.gz"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+TRIES = 50
 
 
 class NoDisk(Exception):
@@ -21,11 +24,19 @@ class Disk:
     path: Path
 
     def fill(self, *, leave: int = 0) -> None:
-        """Take all room but about `leave` bytes (whole KiB pages)."""
-        self.make_room()
-        free = os.statvfs(self.path).f_bavail * os.statvfs(self.path).f_frsize
-        with self._ballast.open("wb") as ballast:
-            os.posix_fallocate(ballast.fileno(), 0, free - leave)
+        """Take all room but about `leave` bytes (whole KiB pages), also while others write there."""
+        for _ in range(TRIES):
+            self.make_room()
+            try:
+                with self._ballast.open("wb") as ballast:
+                    room = os.statvfs(self.path)
+                    os.posix_fallocate(ballast.fileno(), 0, room.f_bavail * room.f_frsize - leave)
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+            else:
+                return
+        raise AssertionError(f"{self.path}: its room was taken by others {TRIES} times between a look and the taking")
 
     def make_room(self) -> None:
         self._ballast.unlink(missing_ok=True)
