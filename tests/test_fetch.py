@@ -32,6 +32,7 @@ from entrepot.core.errors import (
 from entrepot.fetch import Downloaded, Fetch, Fetched
 from entrepot.flights import HELD_BACK, Flight, Flights, Sink
 from tests.support.fake_server import EPOCH, FakeServer
+from tests.support.process import open_files
 
 MIB = 2**20
 DATA = bytes(range(256)) * 1000
@@ -726,9 +727,8 @@ def test_nothing_is_left_of_a_flight(
             return
 
     def mine() -> list[str]:
-        folders = os.scandir("/proc/self/fd")
-        links = [str(Path(entry.path).readlink()) for entry in folders if os.path.lexists(entry.path)]
-        return [link for link in links if str(tmp_path) in link and "/flights-" in link and not link.endswith("tmp")]
+        links = [link for link in open_files() if str(tmp_path) in link]
+        return [link for link in links if "/flights-" in link and not link.endswith("tmp")]
 
     gc.collect()
     gc.disable()

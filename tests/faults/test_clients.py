@@ -22,7 +22,7 @@ from entrepot.flights import Flights
 from entrepot.settings import Settings
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import CONTRIB, FakeCran
-from tests.support.process import Served
+from tests.support.process import Served, open_files
 from tests.support.server import Clock, eventually, running
 from tests.support.world import SMALL, opened, with_history
 
@@ -58,9 +58,8 @@ class Site:
         return connection
 
     def open_files(self) -> list[str]:
-        """What the server has open; what is gone in the same moment doesn't count."""
-        folder = Path(f"/proc/{self.server.process.pid}/fd")
-        return [os.readlink(entry) for entry in folder.iterdir() if entry.is_symlink()]  # noqa: PTH115 - no file's name
+        """What the server has open."""
+        return open_files(self.server.process.pid)
 
     def threads(self) -> int:
         return len(list(Path(f"/proc/{self.server.process.pid}/task").iterdir()))

@@ -114,5 +114,5 @@ def test_one_that_is_cancelled_ends_before_it_is_ready(tmp_path: Path) -> None:
 def is_gone(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
