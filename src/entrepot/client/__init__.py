@@ -1,10 +1,12 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
-from entrepot.client.api import OVER, PAGE_LIMIT, Client
+from entrepot.client.api import Client
 from entrepot.client.binaries import Binary
 from entrepot.client.bioconductor import BioconductorVersion
 from entrepot.client.builders import Build, Builder, Started
+from entrepot.client.calls import PAGE_LIMIT
 from entrepot.client.credentials import Credential
+from entrepot.client.jobs import OVER
 from entrepot.client.multipart import Multipart
 from entrepot.client.setups import Block, Setup
 from entrepot.client.shapes import (

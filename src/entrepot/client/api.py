@@ -1,4 +1,5 @@
-"""Typed client of the JSON API: one method per row of `docs/api.md`, synchronous, over urllib3."""
+"""Typed client of the JSON API, synchronous, over urllib3: the requests. One method per row of `docs/api.md` is in the
+parts, a module for each kind of thing."""
 
 from __future__ import annotations
 
@@ -16,40 +17,39 @@ from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionErro
 from entrepot.client.binaries import BinaryCalls
 from entrepot.client.bioconductor import BioconductorCalls
 from entrepot.client.builders import BuilderCalls
-from entrepot.client.calls import part
+from entrepot.client.calls import PAGE_LIMIT, given
 from entrepot.client.credentials import CredentialCalls
+from entrepot.client.jobs import JobCalls
 from entrepot.client.multipart import Multipart
+from entrepot.client.repositories import RepositoryCalls
 from entrepot.client.setups import SetupCalls
 from entrepot.client.shapes import (
     ApiError,
-    Checking,
-    Completeness,
-    Difference,
-    Job,
-    Line,
-    Outcome,
     Page,
-    Proposal,
-    Repository,
-    Source,
 )
+from entrepot.client.sources import SourceCalls
 from entrepot.client.sysreqs import SysreqsCalls
 from entrepot.client.targets import TargetCalls
 from entrepot.core.errors import Invalid, ServerUnreachable
 
 log = logging.getLogger(__name__)
 
-PAGE_LIMIT = 1000
-"""The most rows that the server sends in one answer."""
-OVER = ("done", "failed", "cancelled")
-"""States of a job in which nothing more comes."""
 _UPLOAD_TIMEOUT = 900.0
-_LONG_TIMEOUT = 900.0
-"""Seconds for what may have to ask an upstream a thousand questions first."""
 _HOW_TO_SET = "set the server's address with --address or ENTREPOT_ADDRESS, and see that the server runs"
 
 
-class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, SetupCalls, SysreqsCalls, TargetCalls):
+class Client(
+    RepositoryCalls,
+    SourceCalls,
+    JobCalls,
+    BinaryCalls,
+    BioconductorCalls,
+    BuilderCalls,
+    CredentialCalls,
+    SetupCalls,
+    SysreqsCalls,
+    TargetCalls,
+):
     """Speaks to one server.
 
     Args:
@@ -83,137 +83,10 @@ class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, Setu
         """Close the connections."""
         self._pool.clear()
 
-    # Repositories
-
     def status(self) -> dict[str, Any]:
         return cast(dict[str, Any], self._call("GET", "/status"))
 
-    def list_repositories(self) -> list[Repository]:
-        return cast(list[Repository], self._all("/repos"))
-
-    def create_repository(
-        self, name: str, *, type: str = "r", description: str = "", succeed_on_existing: bool = False
-    ) -> Repository:
-        body = {"name": name, "type": type, "description": description, "succeed_on_existing": succeed_on_existing}
-        return cast(Repository, self._call("POST", "/repos", body=body))
-
-    def repository(self, repo: str) -> Repository:
-        return cast(Repository, self._call("GET", f"/repos/{part(repo)}"))
-
-    def edit_repository(self, repo: str, *, name: str | None = None, description: str | None = None) -> Repository:
-        """Change what is not None."""
-        body = _given(name=name, description=description)
-        return cast(Repository, self._call("PATCH", f"/repos/{part(repo)}", body=body))
-
-    def delete_repository(self, repo: str) -> None:
-        self._call("DELETE", f"/repos/{part(repo)}")
-
-    def repository_sources(self, repo: str) -> list[Source]:
-        return cast(list[Source], self._all(f"/repos/{part(repo)}/sources"))
-
-    def subscribe(
-        self, repo: str, source: str, *, version: str | None = None, succeed_on_existing: bool = False
-    ) -> Repository:
-        """`version` is which one of Bioconductor, where the source has all of them."""
-        body = {"source": source, "succeed_on_existing": succeed_on_existing, **_given(version=version)}
-        return cast(Repository, self._call("POST", f"/repos/{part(repo)}/sources", body=body))
-
-    def reorder(self, repo: str, sources: Sequence[str]) -> Repository:
-        return cast(Repository, self._call("PUT", f"/repos/{part(repo)}/sources", body={"sources": list(sources)}))
-
-    def unsubscribe(self, repo: str, source: str) -> Repository:
-        return cast(Repository, self._call("DELETE", f"/repos/{part(repo)}/sources/{part(source)}"))
-
-    def repository_packages(self, repo: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
-        """One page of package summaries; filters are `name`, `name_like`, `snapshot` and `bioc_version`."""
-        return self._page(f"/repos/{part(repo)}/packages", limit=limit, page=page, **filters)
-
-    def repository_package(self, repo: str, name: str, *, version: str | None = None) -> dict[str, Any]:
-        path = f"/repos/{part(repo)}/packages/{part(name)}"
-        return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
-
-    def repository_transactions(self, repo: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/repos/{part(repo)}/transactions", limit=limit, page=page)
-
-    def transaction_dates(self, repo: str) -> list[dict[str, Any]]:
-        return self._all(f"/repos/{part(repo)}/transaction-dates")
-
-    def first_transaction(self, repo: str) -> Any:
-        return self._call("GET", f"/repos/{part(repo)}/first-transaction")
-
-    def repository_difference(self, repo: str, *, start: str, end: str = "latest") -> Difference:
-        """What differs between two snapshots."""
-        query = {"from": start, "to": end}
-        return cast(Difference, self._call("GET", f"/repos/{part(repo)}/diff", query=query))
-
-    def check_list(self, repo: str, text: str, *, constraints: str | None = None, snapshot: str = "latest") -> Checking:
-        """Which entries of a list of wanted packages, the text of a file, the repository can serve."""
-        body = {"list": text, "constraints": constraints, "snapshot": snapshot}
-        return cast(Checking, self._call("POST", f"/repos/{part(repo)}/check", body=body, timeout=_LONG_TIMEOUT))
-
-    # Sources
-
-    def list_sources(self, *, type: str | None = None) -> list[Source]:
-        return cast(list[Source], self._all("/sources", type=type))
-
-    def create_source(
-        self,
-        name: str,
-        *,
-        type: str = "local",
-        snapshot: str | None = None,
-        include: Sequence[str] | None = None,
-        archived: bool = True,
-        version: str | None = None,
-        succeed_on_existing: bool = False,
-    ) -> Source:
-        """`snapshot`, `include` and `archived` are for sources that are drawn from a snapshot of CRAN, `version` for
-        one of Bioconductor, which is named after it if `name` is empty."""
-        body: dict[str, object] = {"name": name, "type": type, "succeed_on_existing": succeed_on_existing}
-        body |= {} if archived else {"archived": False}
-        body |= {} if snapshot is None else {"snapshot": snapshot}
-        body |= {} if include is None else {"include": list(include)}
-        body |= {} if version is None else {"version": version}
-        return cast(Source, self._call("POST", "/sources", body=body, timeout=_LONG_TIMEOUT))
-
-    def source(self, source: str) -> Source:
-        return cast(Source, self._call("GET", f"/sources/{part(source)}"))
-
-    def edit_source(self, source: str, *, name: str) -> Source:
-        return cast(Source, self._call("PATCH", f"/sources/{part(source)}", body={"name": name}))
-
-    def delete_source(self, source: str) -> None:
-        self._call("DELETE", f"/sources/{part(source)}")
-
-    def source_packages(self, source: str, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
-        """One page of package summaries; filters are `name`, `name_like` and `snapshot`."""
-        return self._page(f"/sources/{part(source)}/packages", limit=limit, page=page, **filters)
-
-    def source_difference(self, source: str, *, start: str, end: str = "latest") -> Difference:
-        """What differs between two snapshots."""
-        query = {"from": start, "to": end}
-        return cast(Difference, self._call("GET", f"/sources/{part(source)}/diff", query=query))
-
-    def source_package(self, source: str, name: str, *, version: str | None = None) -> dict[str, Any]:
-        path = f"/sources/{part(source)}/packages/{part(name)}"
-        return cast(dict[str, Any], self._call("GET", path, query={"version": version}))
-
-    def add_packages(
-        self,
-        source: str,
-        files: Sequence[Path],
-        *,
-        replace: bool = False,
-        comment: str | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> Outcome:
-        """Send `files` from disk as one request; `on_progress(sent, total)` hears of the bytes.
-
-        Raises:
-            OSError: a file can't be read.
-        """
-        fields = _given(replace="true" if replace else None, comment=comment)
-        return cast(Outcome, self._upload(f"/sources/{part(source)}/packages", fields, files, on_progress))
+    # HTTP
 
     def _upload(
         self,
@@ -227,126 +100,6 @@ class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, Setu
         timeout = max(self._timeout, _UPLOAD_TIMEOUT)
         answer = self._send("POST", path, body=body.stream(on_progress), headers=headers, timeout=timeout)
         return self._document(answer)
-
-    def propose(self, source: str, **wish: object) -> Proposal:
-        """What a change to a curated or pinned source would bring; `wish` as in `docs/api.md`, what is None left out.
-
-        With `commit=True` it is applied as well.
-        """
-        path = f"/sources/{part(source)}/proposals"
-        return cast(
-            Proposal,
-            self._call(
-                "POST",
-                path,
-                body={key: value for key, value in wish.items() if value is not None},
-                timeout=_LONG_TIMEOUT,
-            ),
-        )
-
-    def list_proposals(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/sources/{part(source)}/proposals", limit=limit, page=page)
-
-    def proposal(self, source: str, id: int) -> Proposal:
-        return cast(Proposal, self._call("GET", f"/sources/{part(source)}/proposals/{int(id)}"))
-
-    def commit_proposal(
-        self, source: str, id: int, *, snapshot: str | None = None, comment: str | None = None
-    ) -> Proposal:
-        path = f"/sources/{part(source)}/proposals/{int(id)}/commit"
-        body = _given(snapshot=snapshot, comment=comment)
-        return cast(Proposal, self._call("POST", path, body=body, timeout=_LONG_TIMEOUT))
-
-    def archive_package(self, source: str, name: str, *, comment: str | None = None) -> Outcome:
-        path = f"/sources/{part(source)}/packages/{part(name)}/archive"
-        return cast(Outcome, self._call("POST", path, body=_given(comment=comment)))
-
-    def remove_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
-        path = f"/sources/{part(source)}/packages/{part(name)}/remove"
-        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
-
-    def yank_package(
-        self, source: str, name: str, *, scope: str, reason: str | None = None, comment: str | None = None
-    ) -> Outcome:
-        """`scope` is a version or the name of a file."""
-        path = f"/sources/{part(source)}/packages/{part(name)}/yank"
-        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, reason=reason, comment=comment)))
-
-    def unyank_package(self, source: str, name: str, *, scope: str, comment: str | None = None) -> Outcome:
-        path = f"/sources/{part(source)}/packages/{part(name)}/unyank"
-        return cast(Outcome, self._call("POST", path, body=_given(scope=scope, comment=comment)))
-
-    def source_transactions(self, source: str, *, limit: int = 100, page: int = 1) -> Page:
-        return self._page(f"/sources/{part(source)}/transactions", limit=limit, page=page)
-
-    def sync(
-        self, source: str, *, force: bool = False, history: str | None = None, versions: Sequence[str] = ()
-    ) -> Job:
-        """Bring a mirror up to date; `history` (full or none) is for its first sync alone, `versions` of Bioconductor
-        for these alone."""
-        body: dict[str, object] = {"force": force, **_given(history=history)}
-        body |= {"versions": list(versions)} if versions else {}
-        return cast(Job, self._call("POST", f"/sources/{part(source)}/sync", body=body))
-
-    def describe(self, source: str, *, start: str | None = None, end: str | None = None) -> Job:
-        """Read the dependencies of archived versions that were current from one day to the other (YYYY-MM-DD)."""
-        days = _given(**{"from": start, "to": end})
-        return cast(Job, self._call("POST", f"/sources/{part(source)}/describe", body=days))
-
-    def completeness(self, source: str, *, start: str | None = None, end: str | None = None) -> Completeness:
-        """How many of these versions there are, and how many lack their dependencies."""
-        days = {"from": start, "to": end}
-        return cast(Completeness, self._call("GET", f"/sources/{part(source)}/describe", query=days))
-
-    # Transactions and jobs
-
-    def transaction(self, id: int) -> dict[str, Any]:
-        return cast(dict[str, Any], self._call("GET", f"/transactions/{int(id)}"))
-
-    def list_jobs(self, *, limit: int = 100, page: int = 1, **filters: str | None) -> Page:
-        """One page of jobs, newest first; filters are `state`, `kind` and `source`."""
-        return self._page("/jobs", limit=limit, page=page, **filters)
-
-    def job(self, id: int) -> Job:
-        return cast(Job, self._call("GET", f"/jobs/{int(id)}"))
-
-    def job_lines(self, id: int, *, after: int = 0) -> Iterator[Line]:
-        """The lines of a job's log after the line `after`, as far as there are any by now."""
-        while True:
-            query = {"after": str(after), "_limit": str(PAGE_LIMIT)}
-            lines = cast(list[Line], self._call("GET", f"/jobs/{int(id)}/logs", query=query))
-            yield from lines
-            if len(lines) < PAGE_LIMIT:
-                return
-            after = lines[-1]["id"]
-
-    def cancel_job(self, id: int) -> Job:
-        """End a job that waits; ask for the end of one that runs."""
-        return cast(Job, self._call("POST", f"/jobs/{int(id)}/cancel", body={}))
-
-    def wait_for_job(self, id: int, on_progress: Callable[[Job], None] | None = None, *, patience: int = 5) -> Job:
-        """The job once it is over, asked for every 0.2 to 1 s; `on_progress` hears of each answer.
-
-        A server that restarts meanwhile is asked again, up to `patience` times in a row.
-        """
-        pause, missed = 0.2, 0
-        while True:
-            try:
-                job = self.job(id)
-            except ServerUnreachable:
-                missed += 1
-                if missed > patience:
-                    raise
-            else:
-                missed = 0
-                if on_progress:
-                    on_progress(job)
-                if job["state"] in OVER:
-                    return job
-            time.sleep(pause)
-            pause = min(pause * 1.25, 1.0)
-
-    # HTTP
 
     def _all(self, path: str, **query: str | None) -> list[Any]:
         rows: list[Any] = []
@@ -390,7 +143,7 @@ class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, Setu
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
-        asked = urlencode(_given(**(query or {})))
+        asked = urlencode(given(**(query or {})))
         url = f"{self.address}/__api__{path}" + (f"?{asked}" if asked else "")
         limits = urllib3.Timeout(connect=min(self._timeout, 15.0), read=timeout or self._timeout)
         began = time.monotonic()
@@ -451,11 +204,6 @@ class Client(BinaryCalls, BioconductorCalls, BuilderCalls, CredentialCalls, Setu
         if isinstance(error, SSLError):
             hint = "check the certificate; --insecure-ssl-skip-verify goes on without it"
         return ServerUnreachable(f"can't reach {self.address}: {_reason(error)}", hint=hint, address=self.address)
-
-
-def _given(**fields: str | None) -> dict[str, str]:
-    """The fields that are not None."""
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _checked_address(address: str) -> str:

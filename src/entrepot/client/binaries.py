@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict, cast
 
-from entrepot.client.calls import Calls, part
+from entrepot.client.calls import Calls, given, part
 
 
 class BinaryPlatform(TypedDict):
@@ -44,8 +44,7 @@ class BinaryCalls(Calls):
         Raises:
             OSError: the file can't be read.
         """
-        given = {"distribution": distribution, "replace": "true" if replace else None, "comment": comment}
-        fields = {name: value for name, value in given.items() if value is not None}
+        fields = given(distribution=distribution, replace="true" if replace else None, comment=comment)
         return cast(Binary, self._upload(f"/sources/{part(source)}/binaries", fields, [file], on_progress))
 
     def remove_binary(

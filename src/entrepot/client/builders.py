@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Literal, TypedDict, cast
 
-from entrepot.client.calls import Calls, part
+from entrepot.client.calls import Calls, given, part
 from entrepot.client.shapes import Job, Page
 
 
@@ -51,11 +50,11 @@ class BuilderCalls(Calls):
 
     def create_builder(self, source: str, *, url: str, **settings: object) -> Started:
         """Watch a Git endpoint; `settings` as in `docs/api.md`, what is None left out."""
-        body = {"url": url, **_said(settings)}
+        body = {"url": url, **given(**settings)}
         return cast(Started, self._call("POST", _path(source), body=body))
 
     def edit_builder(self, source: str, name: str, **settings: object) -> Started:
-        return cast(Started, self._call("PATCH", _path(source, name), body=_said(settings)))
+        return cast(Started, self._call("PATCH", _path(source, name), body=given(**settings)))
 
     def delete_builder(self, source: str, name: str) -> None:
         self._call("DELETE", _path(source, name))
@@ -68,7 +67,7 @@ class BuilderCalls(Calls):
         return cast(Job, self._call("POST", f"{_path(source, name)}/run", body={}))
 
     def rerun_builder(self, source: str, name: str, *, tag: str | None = None, commit_sha: str | None = None) -> Job:
-        body = _said({"tag": tag, "commit_sha": commit_sha})
+        body = given(tag=tag, commit_sha=commit_sha)
         return cast(Job, self._call("POST", f"{_path(source, name)}/rerun", body=body))
 
     def list_builds(
@@ -81,10 +80,6 @@ class BuilderCalls(Calls):
     def build_log(self, transaction: int) -> str:
         """The log of the attempt that a transaction records."""
         return str(self._call("GET", f"/transactions/{int(transaction)}/log")["log"])
-
-
-def _said(settings: Mapping[str, object]) -> dict[str, object]:
-    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _path(source: str, name: str | None = None) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from entrepot.client.shapes import Page
 from entrepot.core.errors import InvalidName
+
+V = TypeVar("V")
+PAGE_LIMIT = 1000
+"""The most rows that the server sends in one answer."""
+LONG_TIMEOUT = 900.0
+"""Seconds for what may have to ask an upstream a thousand questions first."""
 
 
 class Calls:
@@ -44,3 +50,8 @@ def part(name: str) -> str:
     if name in ("", ".", ".."):
         raise InvalidName(f"'{name}' is not a name", hint="give the name of something that exists", name=name)
     return quote(name, safe="")
+
+
+def given(**fields: V | None) -> dict[str, V]:
+    """The fields that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal, TypedDict, cast
 from urllib.parse import quote
 
-from entrepot.client.calls import Calls
+from entrepot.client.calls import Calls, given
 from entrepot.core.errors import Conflict, CredentialNotFound
 from entrepot.core.model import check_name
 
@@ -52,7 +52,7 @@ class CredentialCalls(Calls):
 
     def edit_credential(self, kind: Kind, credential: str, /, **parts: str | None) -> Credential:
         """Change what is not None of `name`, and `key` and `passphrase`, or `username` and `password`."""
-        body = {part: value for part, value in parts.items() if value is not None}
+        body = given(**parts)
         return cast(Credential, self._call("PUT", _path(kind, credential), body=body))
 
     def delete_credential(self, name: str, kind: Kind | None = None) -> Kind:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypedDict, cast
 
-from entrepot.client.calls import Calls, part
+from entrepot.client.calls import Calls, given, part
 from entrepot.client.shapes import Job, Page
 
 
@@ -66,11 +66,9 @@ class TargetCalls(Calls):
         sources: Sequence[str] | None = None,
     ) -> StartedTarget:
         """Build binary packages for a distribution; what is None is chosen by the server."""
-        settings = {"r": r, "name": name, "repository": repository, "command": command}
-        body: dict[str, object] = {key: value for key, value in settings.items() if value is not None}
-        if sources:
-            body["sources"] = list(sources)
-        return cast(StartedTarget, self._call("POST", "/build-targets", body={"distribution": distribution, **body}))
+        settings = given(r=r, name=name, repository=repository, command=command)
+        body = {"distribution": distribution, **settings, **({"sources": list(sources)} if sources else {})}
+        return cast(StartedTarget, self._call("POST", "/build-targets", body=body))
 
     def list_targets(self) -> list[BuildTarget]:
         return cast(list[BuildTarget], self._call("GET", "/build-targets"))
