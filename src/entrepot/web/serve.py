@@ -11,19 +11,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
 from entrepot.app import App
 from entrepot.core.answers import Answer, Ask, Document, LargeDocument, MovedTo, SendFile, Unlearned
-from entrepot.core.errors import EntrepotError, FileNotListed, NotFound, UpstreamUnavailable
+from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
 from entrepot.core.model import File, RepositoryType
 from entrepot.core.platforms import BinaryAsk
 from entrepot.documents import OnDisk, Rendered
@@ -51,9 +49,9 @@ from entrepot.web.reply import (
     reason_of,
     text_headers,
 )
+from entrepot.web.streams import flying, from_store, in_thread, send_path
 
 _log = logging.getLogger(__name__)
-T = TypeVar("T")
 
 FIXED = "public, max-age=31536000, immutable"
 LATEST_INDEX = "public, max-age=60"
@@ -70,7 +68,6 @@ WITHOUT_SNAPSHOT = ("packages", "config.yaml")
 ROUNDS = 8
 """How many things one request may have to wait for, one after the other: a project's page at each of several upstreams,
 a document of metadata."""
-_PIECE = 1024 * 1024
 _BY_AGENT = Choice("user-agent", serving.agent_form)
 _ODD = re.compile(r"[/\\\x00-\x1f]")
 
@@ -136,7 +133,7 @@ class Serve:
             try:
                 await self._answer(place, request, reply)
             except Unlearned as unlearned:
-                flight: Flight[Any] = await _in_thread(unlearned.learn)
+                flight: Flight[Any] = await in_thread(unlearned.learn)
                 await flight.result()
             else:
                 return
@@ -146,11 +143,11 @@ class Serve:
         """Raises Unlearned, before anything is sent."""
         repo, snapshot, tail = place.repo, place.snapshot, place.tail
         if snapshot is None or not tail:
-            opened = await _in_thread(serving.open_view, self._app, repo, snapshot or "latest")
+            opened = await in_thread(serving.open_view, self._app, repo, snapshot or "latest")
             about = _about(opened, snapshot or "latest")
             await reply.text(200, about, [(b"cache-control", LATEST_INDEX.encode())])
             return
-        opened, answer, stored = await _in_thread(self._find, place, request)
+        opened, answer, stored = await in_thread(self._find, place, request)
         match answer:
             case FileNotListed():
                 self._keep_missing(opened, answer, request)
@@ -219,7 +216,7 @@ class Serve:
             await reply.entity(headers, etag, len(form), pieces(form))
         else:
             path, size = found.forms[encoding]
-            await _send_path(reply, headers, etag, path, size)
+            await send_path(reply, headers, etag, path, size)
 
     async def _rendered(self, opened: OpenView, document: Document | LargeDocument) -> Rendered | OnDisk:
         """The index, rendered by one thread however many ask for it at once."""
@@ -232,7 +229,7 @@ class Serve:
         being_made = f"{key} {opened.filled}"
         making = self._rendering.get(being_made)
         if making is None:
-            making = asyncio.ensure_future(_in_thread(make))
+            making = asyncio.ensure_future(in_thread(make))
             self._rendering[being_made] = making
             making.add_done_callback(lambda _: self._rendering.pop(being_made, None))
         return await asyncio.shield(making)
@@ -260,11 +257,11 @@ class Serve:
         elif reply.request.method == "HEAD" and file.size is not None:
             await reply.entity(headers, etag, file.size, pieces(b""))
         else:
-            flight = await _in_thread(view.fetch, self._app, answer.listed)
+            flight = await in_thread(view.fetch, self._app, answer.listed)
             await flight.started()
             if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
                 await flight.result()
-            await reply.entity(headers, etag, flight.size, functools.partial(_flying, flight))
+            await reply.entity(headers, etag, flight.size, functools.partial(flying, flight))
 
     async def _stored(
         self,
@@ -289,9 +286,9 @@ class Serve:
         elif stored.path is not None:
             body = hot.body(200, headers, etag, None, size=stored.size, path=str(stored.path))
             self._keep(opened, request, {"": body}, choice=choice, tally=tally)
-            await _send_path(reply, headers, etag, stored.path, stored.size)
+            await send_path(reply, headers, etag, stored.path, stored.size)
         else:
-            await reply.entity(headers, etag, stored.size, functools.partial(_from_store, self._app, stored.key))
+            await reply.entity(headers, etag, stored.size, functools.partial(from_store, self._app, stored.key))
 
     def _keep_document(
         self,
@@ -418,61 +415,3 @@ def _front_header(front: str, stored: _Stored) -> tuple[bytes, bytes]:
     if front == "x-accel-redirect":
         return b"x-accel-redirect", quote(FRONT_SERVERS_FILES + stored.key.path).encode()
     return b"x-sendfile", str(stored.path).encode()
-
-
-async def _send_path(reply: Reply, headers: Headers, etag: str | None, path: Path, size: int) -> None:
-    """A file of this machine: by the server itself where it can, else streamed."""
-    request = reply.request
-    is_whole = request.method == "GET" and "range" not in request.headers
-    if is_whole and request.sends_path and not reply.not_modified(etag, None):
-        await reply.path(headers, etag, size, str(path))
-    else:
-        await reply.entity(headers, etag, size, functools.partial(_from_disk, path, size))
-
-
-async def _from_disk(path: Path, size: int, start: int, end: int | None) -> AsyncIterator[bytes]:
-    """The bytes of a file in the store's folder; the next piece is read while the client takes this one."""
-    at, stop = start, size if end is None else end
-    fd = await _in_thread(os.open, path, os.O_RDONLY)
-    ahead = _ahead(fd, at, stop)
-    try:
-        while at < stop:
-            piece = await ahead
-            if not piece:
-                raise FileNotListed(f"{path.name} ended at {at} of {size} bytes")
-            at += len(piece)
-            ahead = _ahead(fd, at, stop)
-            yield piece
-    finally:
-        with suppress(asyncio.CancelledError, OSError):
-            await asyncio.shield(ahead)
-        os.close(fd)
-
-
-def _ahead(fd: int, at: int, stop: int) -> asyncio.Future[bytes]:
-    return asyncio.ensure_future(_in_thread(os.pread, fd, min(_PIECE, stop - at), at))
-
-
-async def _from_store(app: App, key: Key, start: int, end: int | None) -> AsyncIterator[bytes]:
-    try:
-        source = await _in_thread(functools.partial(app.storage.stream, key, start=start, end=end, chunk=_PIECE))
-    except NotFound as error:
-        raise FileNotListed(str(error)) from error
-    iterator = iter(source)
-    while (piece := await _in_thread(_next, iterator)) is not None:
-        yield piece
-
-
-def _next(iterator: Iterator[bytes]) -> bytes | None:
-    return next(iterator, None)
-
-
-async def _flying(flight: Flight[File], start: int, end: int | None) -> AsyncIterator[bytes]:
-    async with aclosing(flight.chunks(start=start, end=end)) as pieces:  # type: ignore[type-var]
-        async for piece in pieces:
-            yield piece
-
-
-async def _in_thread(function: Callable[..., T], *args: Any) -> T:
-    """Run what blocks (the database, the store) in a thread."""
-    return await asyncio.get_running_loop().run_in_executor(None, functools.partial(function, *args))

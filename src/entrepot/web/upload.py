@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
 import hashlib
 import logging
 import secrets
@@ -11,7 +9,7 @@ import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from python_multipart import MultipartParser
@@ -28,6 +26,7 @@ from entrepot.web.auth import actor_of
 from entrepot.web.context import UPLOADS, Context
 from entrepot.web.errors import plain, status_of
 from entrepot.web.reply import NOT_KEPT, Headers, Receive, Reply, Request, Scope, Send
+from entrepot.web.streams import in_thread
 
 _log = logging.getLogger(__name__)
 PREFIX = "/upload"
@@ -37,7 +36,6 @@ _FORM = 32 << 20
 """Bytes of a form besides the file: descriptions may be long."""
 _AT_ONCE = 1 << 20
 """Bytes that are taken apart and written at once."""
-T = TypeVar("T")
 
 
 class Uploads:
@@ -71,7 +69,7 @@ class Uploads:
             await reply.text(405, told, [(b"allow", b"POST")])
             return
         actor = actor_of(request.headers.get("authorization"), self._token)
-        await _in_thread(packages.check_takes_python, self._app, source)
+        await in_thread(packages.check_takes_python, self._app, source)
         boundary = _boundary(request)
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._limit + _FORM:
@@ -79,9 +77,9 @@ class Uploads:
         received = _Received(self._app.settings.server.data_dir / "tmp", boundary, self._limit)
         try:
             await _receive(receive, received)
-            told = await _in_thread(self._add, source, received, actor)
+            told = await in_thread(self._add, source, received, actor)
         finally:
-            await _in_thread(received.remove)
+            await in_thread(received.remove)
         await reply.text(200, told, [(b"cache-control", NOT_KEPT.encode())])
 
     def _add(self, source: str, received: _Received, actor: str) -> str:
@@ -110,7 +108,7 @@ async def _receive(receive: Receive, received: _Received) -> None:
         waiting += len(pieces[-1])
         has_more = message.get("more_body", False)
         if waiting >= _AT_ONCE or not has_more:
-            await _in_thread(received.feed, b"".join(pieces))
+            await in_thread(received.feed, b"".join(pieces))
             pieces, waiting = [], 0
 
 
@@ -279,7 +277,3 @@ def _too_large(limit: int) -> TooLarge:
 
 def _malformed(error: FormParserError) -> Invalid:
     return Invalid(f"the form can't be read: {error}", hint="upload it again")
-
-
-async def _in_thread(call: Callable[..., T], *args: Any) -> T:
-    return await asyncio.get_running_loop().run_in_executor(None, functools.partial(call, *args))
