@@ -1,49 +1,23 @@
-"""Typed settings: a TOML file, then `ENTREPOT_<SECTION>__<KEY>` of the environment; read once at start.
-
-An unknown key or a bad value stops the start with the key, the value and what is allowed.
-"""
+"""The sections of the settings."""
 
 from __future__ import annotations
 
-import os
 import re
-import tomllib
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import quote, urlsplit
+from typing import Literal
+from urllib.parse import urlsplit
 
-from cronsim import CronSim, CronSimError
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from entrepot.core.bioconductor import DEVEL, RELEASE, is_version
-from entrepot.core.errors import InvalidName, InvalidSettings
+from entrepot.core.errors import InvalidName
 from entrepot.core.model import check_name
-from entrepot.core.urls import shown
+from entrepot.settings.kinds import Seconds, Section, Words, cron, parse_listen
 
 _FOLDER_OF_BINARIES = re.compile(r"(windows|macosx(/[a-z0-9][a-z0-9_-]{0,39})?)/[0-9]{1,2}\.[0-9]{1,2}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-CONFIG_PLACES = (Path("entrepot.toml"), Path("/etc/entrepot/entrepot.toml"))
-PREFIX = "ENTREPOT_"
-OTHER_VARIABLES = frozenset({"ENTREPOT_ADDRESS", "ENTREPOT_TOKEN", "ENTREPOT_CONFIG"})
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _cron(value: str) -> str:
-    if value.strip():
-        try:
-            CronSim(value, _EPOCH)
-        except CronSimError as error:
-            raise ValueError(f"a cron expression of five fields, or empty ({error})") from error
-    return value.strip()
-
-
-class Server(_Section):
+class Server(Section):
     """`[server]`: where the server keeps its data and listens."""
 
     data_dir: Path = Field(default=Path("~/.local/share/entrepot"), description="folder of all that the server keeps")
@@ -72,7 +46,7 @@ class Server(_Section):
         return value.rstrip("/")
 
 
-class DatabaseSection(_Section):
+class DatabaseSection(Section):
     """`[database]`"""
 
     url: str = Field(default="", description="empty: SQLite in data_dir; postgresql://user:password@host/database")
@@ -85,7 +59,7 @@ class DatabaseSection(_Section):
         return value
 
 
-class StorageSection(_Section):
+class StorageSection(Section):
     """`[storage]`"""
 
     url: str = Field(default="", description="empty: a folder in data_dir; file:///PATH or s3://BUCKET/PREFIX")
@@ -98,16 +72,7 @@ class StorageSection(_Section):
         return value
 
 
-def _words(value: object) -> object:
-    """A text with commas as a list of its parts; anything else as it is."""
-    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
-"""Several words: a list, or in a variable of the environment a text with commas."""
-
-
-class Cran(_Section):
+class Cran(Section):
     """`[cran]`: the predefined source `cran`."""
 
     upstream: str = Field(
@@ -142,10 +107,10 @@ class Cran(_Section):
     @field_validator("sync_schedule")
     @classmethod
     def _schedule(cls, value: str) -> str:
-        return _cron(value)
+        return cron(value)
 
 
-class Bioconductor(_Section):
+class Bioconductor(Section):
     """`[bioconductor]`: the predefined source `bioconductor`."""
 
     upstream: str = Field(
@@ -168,7 +133,7 @@ class Bioconductor(_Section):
     @field_validator("sync_schedule")
     @classmethod
     def _schedule(cls, value: str) -> str:
-        return _cron(value)
+        return cron(value)
 
     @field_validator("versions")
     @classmethod
@@ -179,7 +144,7 @@ class Bioconductor(_Section):
         return value
 
 
-class Pypi(_Section):
+class Pypi(Section):
     """`[pypi]`: the predefined source `pypi`."""
 
     upstream: str = Field(
@@ -207,37 +172,22 @@ class Pypi(_Section):
     @field_validator("sync_schedule")
     @classmethod
     def _schedule(cls, value: str) -> str:
-        return _cron(value)
+        return cron(value)
 
 
-class Python(_Section):
+class Python(Section):
     """`[python]`: Python packages of one's own."""
 
     max_upload: int = Field(default=1024**3, gt=0, description="largest file that is uploaded by a client, bytes")
 
 
-class Local(_Section):
+class Local(Section):
     """`[local]`: packages of one's own."""
 
     max_upload: int = Field(default=4 * 1024**3, gt=0, description="largest request of uploaded files, bytes")
 
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def _seconds(value: object) -> object:
-    """A time such as `90`, `90s`, `5m`, `1h` in seconds; anything else as it is."""
-    text = value.strip() if isinstance(value, str) else ""
-    if text[:-1].isdecimal() and text[-1] in _UNITS:
-        return int(text[:-1]) * _UNITS[text[-1]]
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
-"""A time in seconds, which may be given with a unit: s, m, h or d."""
-
-
-class Git(_Section):
+class Git(Section):
     """`[git]`: packages built from Git, and what their builds may use."""
 
     poll_interval: Seconds = Field(
@@ -278,7 +228,7 @@ class Git(_Section):
         return value.rstrip("/")
 
 
-class Sysreqs(_Section):
+class Sysreqs(Section):
     """`[sysreqs]`: the rules that tell which packages of a Linux distribution R packages need."""
 
     rules: str = Field(
@@ -300,10 +250,10 @@ class Sysreqs(_Section):
     @field_validator("sync_schedule")
     @classmethod
     def _schedule(cls, value: str) -> str:
-        return _cron(value)
+        return cron(value)
 
 
-class Repos(_Section):
+class Repos(Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 
     cran: str = Field(default="cran", description="an R repository of all of CRAN")
@@ -319,158 +269,3 @@ class Repos(_Section):
             except InvalidName as error:
                 raise ValueError(f"{error.message}; {error.hint}") from error
         return value
-
-
-class Settings(_Section):
-    """All settings; `file` is where they were read, if there was one."""
-
-    server: Server = Server()
-    database: DatabaseSection = DatabaseSection()
-    storage: StorageSection = StorageSection()
-    cran: Cran = Cran()
-    bioconductor: Bioconductor = Bioconductor()
-    pypi: Pypi = Pypi()
-    python: Python = Python()
-    local: Local = Local()
-    git: Git = Git()
-    sysreqs: Sysreqs = Sysreqs()
-    repos: Repos = Repos()
-    file: Path | None = Field(default=None, exclude=True)
-
-    @property
-    def database_url(self) -> str:
-        return self.database.url or f"sqlite:///{quote(str(self.server.data_dir / 'entrepot.db'))}"
-
-    @property
-    def pypi_upstream(self) -> str:
-        """The Simple API of `[pypi] upstream`, without a slash at its end; takes a second the first time."""
-        return self.pypi.upstream or _public_index()
-
-    @property
-    def encryption_key(self) -> Path:
-        return Path(self.server.encryption_key or self.server.data_dir / "encryption.key")
-
-    @property
-    def storage_url(self) -> str:
-        return self.storage.url or (self.server.data_dir / "files").as_uri()
-
-
-@cache
-def _public_index() -> str:
-    # Here, because loading this library takes longer than the command line's whole start.
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
-    return PYPI_SIMPLE_ENDPOINT.rstrip("/")
-
-
-def load_settings(config: Path | None = None, env: Mapping[str, str] | None = None) -> Settings:
-    """The settings from `config` (else ENTREPOT_CONFIG, else the first of CONFIG_PLACES that exists) and `env`.
-
-    Raises:
-        InvalidSettings: the file can't be read, a key is unknown or a value is not allowed.
-    """
-    env = os.environ if env is None else env
-    file = _config_file(config, env)
-    values = _read(file) if file else {}
-    _overlay(values, env)
-    try:
-        settings = Settings.model_validate(values | {"file": file})
-    except ValidationError as error:
-        raise _explain(error, file) from error
-    base = file.parent if file else Path.cwd()
-    server = {
-        "data_dir": (base / settings.server.data_dir.expanduser()).resolve(),
-        "encryption_key": _beside(base, settings.server.encryption_key),
-    }
-    git = {"known_hosts": _beside(base, settings.git.known_hosts)}
-    sysreqs = {"rules": settings.sysreqs.rules if settings.sysreqs.is_remote else _beside(base, settings.sysreqs.rules)}
-    return settings.model_copy(
-        update={
-            "server": settings.server.model_copy(update=server),
-            "git": settings.git.model_copy(update=git),
-            "sysreqs": settings.sysreqs.model_copy(update=sysreqs),
-        }
-    )
-
-
-def _beside(base: Path, value: str) -> str:
-    """The path of a file that may be given from the configuration's folder; empty: none is."""
-    return str(base / Path(value).expanduser()) if value else ""
-
-
-def parse_listen(value: str) -> tuple[str, int]:
-    """`HOST:PORT` as (host, port); an empty host is every address. Raises ValueError."""
-    host, colon, port = value.rpartition(":")
-    if not colon or not port.isdigit() or int(port) > 65535:
-        raise ValueError("HOST:PORT or :PORT with a port from 0 to 65535")
-    return host.strip("[]") or "0.0.0.0", int(port)
-
-
-def describe(settings: Settings) -> dict[str, Any]:
-    """The effective values by section, with passwords masked."""
-    values = settings.model_dump(mode="json")
-    values["database"]["url"] = shown(settings.database_url)
-    values["storage"]["url"] = shown(settings.storage_url)
-    values["cran"]["upstream"] = shown(settings.cran.upstream)
-    values["bioconductor"]["upstream"] = shown(settings.bioconductor.upstream)
-    values["pypi"]["upstream"] = shown(settings.pypi.upstream)
-    values["git"]["python_index"] = shown(settings.git.python_index)
-    values["sysreqs"]["rules"] = shown(settings.sysreqs.rules)
-    return values
-
-
-def _config_file(config: Path | None, env: Mapping[str, str]) -> Path | None:
-    named = config or (Path(env["ENTREPOT_CONFIG"]) if env.get("ENTREPOT_CONFIG") else None)
-    if named is not None:
-        if not named.is_file():
-            raise InvalidSettings(f"there is no configuration file {named}", hint="check --config or ENTREPOT_CONFIG")
-        return named.resolve()
-    return next((place.resolve() for place in CONFIG_PLACES if place.is_file()), None)
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidSettings(f"{file} can't be read as TOML: {error}") from error
-
-
-def _overlay(values: dict[str, Any], env: Mapping[str, str]) -> None:
-    for variable, value in env.items():
-        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
-            continue
-        section, underscores, key = variable.removeprefix(PREFIX).lower().partition("__")
-        if not underscores:
-            raise InvalidSettings(
-                f"unknown variable {variable}",
-                hint="settings are named ENTREPOT_<SECTION>__<KEY>, with two underscores",
-            )
-        place = values.setdefault(section, {})
-        if isinstance(place, dict):
-            place[key] = value
-
-
-def _explain(error: ValidationError, file: Path | None) -> InvalidSettings:
-    fault = error.errors()[0]
-    where = fault["loc"]
-    key = f"[{where[0]}] {'.'.join(str(part) for part in where[1:])}".strip()
-    if fault["type"] == "extra_forbidden":
-        return InvalidSettings(f"unknown setting {key}", hint=_allowed(where), key=key, file=str(file or ""))
-    allowed = str(fault["msg"]).removeprefix("Value error, ")
-    value = shown(fault["input"]) if isinstance(fault["input"], str) else fault["input"]
-    return InvalidSettings(
-        f"bad value for {key}: {value!r}; allowed: {allowed}", hint=_allowed(where), key=key, file=str(file or "")
-    )
-
-
-def _allowed(where: tuple[int | str, ...]) -> str:
-    section = Settings.model_fields.get(str(where[0]))
-    if section is None or len(where) == 1:
-        return "sections are " + ", ".join(f"[{name}]" for name in Settings.model_fields if name != "file")
-    model = section.annotation
-    assert isinstance(model, type)
-    assert issubclass(model, BaseModel)
-    named = model.model_fields.get(str(where[1]))
-    if named is not None:
-        return f"{where[1]}: {named.description}"
-    return f"[{where[0]}] knows " + ", ".join(model.model_fields)
