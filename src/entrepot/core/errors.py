@@ -189,7 +189,7 @@ class WrongProposal(Conflict):
 
 
 class UnsupportedSystem(Invalid):
-    """A distribution or release of which the rules of system requirements know nothing."""
+    """A distribution, release or version of R of which nothing can be known here."""
 
     code = "unsupported-system"
 

@@ -15,10 +15,11 @@ from entrepot.core.errors import (
     NameTaken,
     PackageNotFound,
     RepositoryNotFound,
+    UnsupportedSystem,
     WrongType,
 )
 from entrepot.core.model import RepositoryType, check_name
-from entrepot.core.platforms import ANY, Platform, System, architecture
+from entrepot.core.platforms import ANY, Platform, System, architecture, r_minor
 from entrepot.core.targets import BUILDABLE, BinaryBuild, Target, split_command
 from entrepot.db import jobs as db_jobs
 from entrepot.db import repositories as db_repositories
@@ -245,8 +246,11 @@ def last_build(
     package names.
 
     Raises:
+        UnsupportedSystem: that is no minor version of R.
         RepositoryNotFound, PackageNotFound: there is no such package, or nobody tried to build it there.
     """
+    if r_minor(r_version) != r_version:
+        raise UnsupportedSystem(f"{r_version[:60]!r} is not a minor version of R", hint="such as 4.4")
     found = distributions.find(distribution)
     known = architecture(arch)
     with app.db.read() as connection:

@@ -17,7 +17,7 @@ from entrepot.operations.builders import BuilderInfo, Wanted
 from entrepot.operations.buildlists import Build
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, ContextDep, Number, PageDep
-from entrepot.web.api.jobs import job_shape
+from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
@@ -99,7 +99,7 @@ class StartedShape(BaseModel):
     """A builder and the job that looks at its endpoint now."""
 
     builder: BuilderShape
-    job: schemas.JobShape
+    job: JobShape
 
 
 class BuildShape(BaseModel):
@@ -191,12 +191,12 @@ def delete(context: ContextDep, actor: Actor, source: str, name: str) -> None:
 
 
 @router.post("/{name}/run", status_code=status.HTTP_202_ACCEPTED)
-def run(context: ContextDep, actor: Actor, source: str, name: str) -> schemas.JobShape:
+def run(context: ContextDep, actor: Actor, source: str, name: str) -> JobShape:
     return _woken(context, builders.request_run(context.app, source, name, actor=actor))
 
 
 @router.post("/{name}/rerun", status_code=status.HTTP_202_ACCEPTED)
-def rerun(context: ContextDep, actor: Actor, source: str, name: str, body: Rerun) -> schemas.JobShape:
+def rerun(context: ContextDep, actor: Actor, source: str, name: str, body: Rerun) -> JobShape:
     job = builders.request_rerun(context.app, source, name, tag=body.tag, commit=body.commit_sha, actor=actor)
     return _woken(context, job)
 
@@ -212,6 +212,6 @@ def _started(context: Context, info: BuilderInfo, job: Job) -> StartedShape:
     return StartedShape(builder=BuilderShape.of(info), job=_woken(context, job))
 
 
-def _woken(context: Context, job: Job) -> schemas.JobShape:
+def _woken(context: Context, job: Job) -> JobShape:
     context.runner.wake(job.id)
     return job_shape(context, working.get_job(context.app, job.id))

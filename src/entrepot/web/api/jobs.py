@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
 
 from entrepot.operations import working
 from entrepot.operations.working import JobInfo
-from entrepot.web.api import schemas
 from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, Actor, AppDep, Ascending, ContextDep, Number, PageDep
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
@@ -18,6 +19,66 @@ Text = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
 JobSort = Annotated[Literal["id"], Query()]
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+
+class Progress(BaseModel):
+    step: str
+    done: int
+    total: int
+
+
+class JobShape(BaseModel):
+    """A job; `is_cancelled` says that somebody asked for its end, `due` when it is tried again after a failure."""
+
+    id: int
+    kind: str
+    source: str | None
+    state: str
+    progress: Progress
+    error: dict[str, Any] | None
+    result: dict[str, Any] | None
+    actor: str
+    payload: dict[str, Any]
+    attempts: int
+    is_cancelled: bool
+    worker: str | None
+    created: datetime
+    due: datetime | None
+    started: datetime | None
+    finished: datetime | None
+
+    @classmethod
+    def of(cls, info: JobInfo, now: tuple[str, int, int] | None) -> JobShape:
+        """Args: now: step, done and total, where they are known better than the row tells."""
+        job = info.job
+        is_live = now is not None and job.state == "running"
+        step, done, total = now if now is not None and is_live else (job.step, job.done, job.total)
+        return cls(
+            id=job.id,
+            kind=job.kind,
+            source=info.source,
+            state=job.state,
+            progress=Progress(step=step, done=done, total=total),
+            error=job.error,
+            result=job.result,
+            actor=job.actor,
+            payload=job.payload,
+            attempts=job.attempts,
+            is_cancelled=job.is_cancelled,
+            worker=job.worker,
+            created=job.created,
+            due=job.due,
+            started=job.started,
+            finished=job.finished,
+        )
+
+
+class JobLine(BaseModel):
+    """A line of a job's log; ids grow with time."""
+
+    id: int
+    time: datetime
+    text: str
 
 
 @router.get("")
@@ -30,7 +91,7 @@ def list_jobs(
     kind: Text = None,
     source: Text = None,
     _sort: JobSort = "id",
-) -> list[schemas.JobShape]:
+) -> list[JobShape]:
     rows, total = working.list_jobs(
         context.app, state=state, kind=kind, source=source, ascending=bool(ascending), page=page
     )
@@ -38,7 +99,7 @@ def list_jobs(
 
 
 @router.get("/{id}")
-def get_job(context: ContextDep, id: Number) -> schemas.JobShape:
+def get_job(context: ContextDep, id: Number) -> JobShape:
     return job_shape(context, working.get_job(context.app, id))
 
 
@@ -49,17 +110,17 @@ def get_log(
     response: Response,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     _limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
-) -> list[schemas.JobLine]:
+) -> list[JobLine]:
     """The lines after the line `after`; a client follows by asking again after the last one that it has."""
     lines, total = working.read_log(app, id, after=after, limit=_limit)
-    return counted([schemas.JobLine(id=line.id, time=line.time, text=line.text) for line in lines], total, response)
+    return counted([JobLine(id=line.id, time=line.time, text=line.text) for line in lines], total, response)
 
 
 @router.post("/{id}/cancel")
-def cancel_job(context: ContextDep, actor: Actor, id: Number) -> schemas.JobShape:
+def cancel_job(context: ContextDep, actor: Actor, id: Number) -> JobShape:
     return job_shape(context, context.runner.cancel(id, actor=actor))
 
 
-def job_shape(context: Context, info: JobInfo) -> schemas.JobShape:
+def job_shape(context: Context, info: JobInfo) -> JobShape:
     """A job as the API shows it; of one that runs in this process, how far it is this very moment."""
-    return schemas.JobShape.of(info, context.runner.progress(info.job.id))
+    return JobShape.of(info, context.runner.progress(info.job.id))

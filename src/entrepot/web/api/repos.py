@@ -14,7 +14,7 @@ from entrepot.app import App
 from entrepot.core.errors import Invalid
 from entrepot.core.model import PackageName
 from entrepot.operations import browsing, listing, records, relations, repositories, sources, syncing
-from entrepot.web.api import schemas
+from entrepot.web.api import packageshapes, schemas
 from entrepot.web.api.deps import Actor, AppDep, Ascending, BiocVersion, NameSort, PageDep, ShortPageDep, Snapshot
 
 PackageSort = Annotated[listing.PackageSort, Query()]
@@ -98,7 +98,7 @@ class WantedPackages:
     name_like: str | None = None
     _sort: PackageSort = "name"
 
-    def page_of(self, app: App, opened: browsing.Opened, response: Response) -> list[schemas.Package]:
+    def page_of(self, app: App, opened: browsing.Opened, response: Response) -> list[packageshapes.Package]:
         rows, total = listing.list_packages(
             app,
             opened,
@@ -108,7 +108,7 @@ class WantedPackages:
             descending=self.ascending is False,
             page=self.page,
         )
-        return counted([schemas.Package.of(row) for row in rows], total, response)
+        return counted([packageshapes.Package.of(row) for row in rows], total, response)
 
 
 PackagesDep = Annotated[WantedPackages, Depends()]
@@ -122,11 +122,11 @@ def repo_packages(
     response: Response,
     snapshot: Snapshot = "latest",
     bioc_version: BiocVersion = None,
-) -> list[schemas.Package]:
+) -> list[packageshapes.Package]:
     return wanted.page_of(app, browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version), response)
 
 
-class PackageOfRepository(schemas.PackageDetail):
+class PackageOfRepository(packageshapes.PackageDetail):
     """A package with those of the snapshot that need it: kind of dependency -> names, complete; of R alone."""
 
     licenses: list[str]
@@ -135,7 +135,7 @@ class PackageOfRepository(schemas.PackageDetail):
 
     @classmethod
     def among(cls, record: records.PackageRecord, needed_by: Mapping[str, list[PackageName]]) -> PackageOfRepository:
-        detail = schemas.PackageDetail.of(record).model_dump()
+        detail = packageshapes.PackageDetail.of(record).model_dump()
         licenses = records.licenses(record.summary.described.license)
         return cls(**detail, licenses=licenses, reverse_dependencies=dict(needed_by))
 
@@ -166,11 +166,11 @@ def repo_releases(
     response: Response,
     snapshot: Snapshot = "latest",
     bioc_version: BiocVersion = None,
-) -> list[schemas.ReleaseShape]:
+) -> list[packageshapes.ReleaseShape]:
     found = records.package_releases(
         lambda: browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version), name
     )
-    return paged([schemas.ReleaseShape.of(release) for release in found], page, response)
+    return paged([packageshapes.ReleaseShape.of(release) for release in found], page, response)
 
 
 @router.get("/{repo}/transactions")

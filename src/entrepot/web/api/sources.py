@@ -16,7 +16,7 @@ from entrepot.core.room import needs_room
 from entrepot.operations import browsing, describing, packages, records, sources, syncing, working
 from entrepot.operations.curating import Curation, parse_include
 from entrepot.operations.packages import Upload
-from entrepot.web.api import schemas
+from entrepot.web.api import packageshapes, schemas
 from entrepot.web.api.builders import cancel_all
 from entrepot.web.api.deps import (
     Actor,
@@ -29,7 +29,7 @@ from entrepot.web.api.deps import (
     ShortPageDep,
     Snapshot,
 )
-from entrepot.web.api.jobs import job_shape
+from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import PackagesDep, TransactionSort, counted, paged, source_shape
 from entrepot.web.context import UPLOADS
 
@@ -93,24 +93,24 @@ def source_packages(
     response: Response,
     snapshot: Snapshot = "latest",
     bioc_version: BiocVersion = None,
-) -> list[schemas.Package]:
+) -> list[packageshapes.Package]:
     return wanted.page_of(app, browsing.open_source(app, source, snapshot, bioc_version=bioc_version), response)
 
 
 @router.get("/{source}/packages/{name}")
 def source_package(
     app: AppDep, source: str, name: str, snapshot: Snapshot = "latest", version: str | None = None
-) -> schemas.PackageDetail:
+) -> packageshapes.PackageDetail:
     record = records.package_record(app, lambda: browsing.open_source(app, source, snapshot), name, version=version)
-    return schemas.PackageDetail.of(record)
+    return packageshapes.PackageDetail.of(record)
 
 
 @router.get("/{source}/packages/{name}/releases")
 def source_releases(
     app: AppDep, source: str, name: str, page: ShortPageDep, response: Response, snapshot: Snapshot = "latest"
-) -> list[schemas.ReleaseShape]:
+) -> list[packageshapes.ReleaseShape]:
     found = records.package_releases(lambda: browsing.open_source(app, source, snapshot), name)
-    return paged([schemas.ReleaseShape.of(release) for release in found], page, response)
+    return paged([packageshapes.ReleaseShape.of(release) for release in found], page, response)
 
 
 @router.post("/{source}/packages")
@@ -171,7 +171,7 @@ def source_transactions(
 
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)
-def sync_source(context: ContextDep, actor: Actor, source: str, body: schemas.SyncRequest) -> schemas.JobShape:
+def sync_source(context: ContextDep, actor: Actor, source: str, body: schemas.SyncRequest) -> JobShape:
     job = syncing.request_sync(
         context.app, source, force=body.force, history=body.history, versions=body.versions, actor=actor
     )
@@ -190,7 +190,7 @@ def completeness(
 
 
 @router.post("/{source}/describe", status_code=status.HTTP_202_ACCEPTED)
-def describe_source(context: ContextDep, actor: Actor, source: str, body: schemas.DescribeRequest) -> schemas.JobShape:
+def describe_source(context: ContextDep, actor: Actor, source: str, body: schemas.DescribeRequest) -> JobShape:
     job = describing.request_describe(context.app, source, start=body.start, end=body.end, actor=actor)
     context.runner.wake(job.id)
     return job_shape(context, working.get_job(context.app, job.id))

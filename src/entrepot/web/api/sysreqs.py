@@ -15,9 +15,8 @@ from pydantic import BaseModel
 from entrepot.ecosystems.r.sysreqs import Step
 from entrepot.operations import browsing, sysreqrules, sysreqs, working
 from entrepot.operations.sysreqs import Needed, PackageRequirements
-from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, ContextDep, Snapshot
-from entrepot.web.api.jobs import job_shape
+from entrepot.web.api.jobs import JobShape, job_shape
 
 router = APIRouter(tags=["system requirements"])
 
@@ -193,7 +192,7 @@ def get_rules(app: AppDep) -> RulesShape:
 
 
 @router.post("/sysreqs/rules/sync", status_code=status.HTTP_202_ACCEPTED)
-def sync_rules(context: ContextDep, actor: Actor) -> schemas.JobShape:
+def sync_rules(context: ContextDep, actor: Actor) -> JobShape:
     """Read the rules again."""
     job = sysreqrules.request(context.app, actor=actor)
     context.runner.wake(job.id)

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response, status
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from entrepot.core.errors import Invalid
-from entrepot.core.platforms import Platform, r_minor
+from entrepot.core.platforms import Platform
 from entrepot.core.targets import BinaryBuild
 from entrepot.db.jobs import Job
 from entrepot.operations import targets, working
@@ -20,7 +19,7 @@ from entrepot.operations.targets import BuildInfo, TargetInfo, Wanted
 from entrepot.web.api import schemas
 from entrepot.web.api.builders import cancel_all
 from entrepot.web.api.deps import Actor, AppDep, ContextDep, Number, PageDep
-from entrepot.web.api.jobs import job_shape
+from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
@@ -91,7 +90,7 @@ class StartedTarget(BaseModel):
     """A build target and the job that runs it now."""
 
     target: TargetShape
-    job: schemas.JobShape
+    job: JobShape
 
 
 class BinaryBuildShape(BaseModel):
@@ -167,12 +166,12 @@ def delete(context: ContextDep, actor: Actor, name: str) -> None:
 
 
 @router.post("/build-targets/{name}/run", status_code=status.HTTP_202_ACCEPTED)
-def run(context: ContextDep, actor: Actor, name: str) -> schemas.JobShape:
+def run(context: ContextDep, actor: Actor, name: str) -> JobShape:
     return _woken(context, targets.request_run(context.app, name, actor=actor))
 
 
 @router.post("/build-targets/{name}/rerun", status_code=status.HTTP_202_ACCEPTED)
-def rerun(context: ContextDep, actor: Actor, name: str, body: Rerun) -> schemas.JobShape:
+def rerun(context: ContextDep, actor: Actor, name: str, body: Rerun) -> JobShape:
     """Try what failed (of one package) once more."""
     return _woken(context, targets.request_rerun(context.app, name, package=body.package, actor=actor))
 
@@ -206,11 +205,8 @@ def log_page(
     r_version: Annotated[str, Query(max_length=100)],
     arch: Annotated[str, Query(max_length=100)] = "x86_64",
     version: Annotated[str | None, Query(max_length=200)] = None,
-) -> Response:
+) -> HTMLResponse:
     """The last build of a binary package for a platform, as a page for people; `version` None: of any version."""
-    if r_minor(r_version) != r_version:
-        error = Invalid(f"{r_version!r} is not a minor version of R", hint="such as 4.4")
-        return JSONResponse(error.as_json(), status.HTTP_400_BAD_REQUEST)
     build, log, requirements = targets.last_build(
         app, repo, name, distribution=distribution, r_version=r_version, arch=arch, version=version
     )
@@ -248,6 +244,6 @@ def _time(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _woken(context: Context, job: Job) -> schemas.JobShape:
+def _woken(context: Context, job: Job) -> JobShape:
     context.runner.wake(job.id)
     return job_shape(context, working.get_job(context.app, job.id))
