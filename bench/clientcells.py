@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 import statistics
-import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from load import Burst, Load, burst, quantile
 from loadcell import milli
-from rig import Fault, source_package
+from rig import Fault, package, source_package
 from table import Row
 
 if TYPE_CHECKING:
@@ -92,20 +89,8 @@ def _record(bench: Bench, name: str, snapshot: str) -> float:
 
 def _binary_package(name: str, size: int) -> bytes:
     """A binary package in which nothing is compiled, of about `size` bytes, as R CMD INSTALL --build packs it."""
-    described = (
-        f"Package: {name}\nVersion: 1.0\nTitle: Something to Download\nDescription: Is there to be downloaded.\n"
-        "License: MIT\nAuthor: A Person\nMaintainer: A Person <a.person@example.org>\n"
-        "Built: R 4.2.2; ; 2024-01-31 12:00:00 UTC; unix\n"
-    )
-    noise = random.Random(name).randbytes(max(1, size - 700))
-    members = {"DESCRIPTION": described.encode(), "Meta/package.rds": b"rds", "R/x.rdb": noise}
-    packed = BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
-        for path, body in members.items():
-            member = tarfile.TarInfo(f"{name}/{path}")
-            member.size, member.mtime = len(body), 1_706_702_400
-            tar.addfile(member, BytesIO(body))
-    return packed.getvalue()
+    built = "Built: R 4.2.2; ; 2024-01-31 12:00:00 UTC; unix"
+    return package(name, size, built, {"Meta/package.rds": b"rds"}, "R/x.rdb")
 
 
 CLIENT_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {"routing": routing}

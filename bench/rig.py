@@ -314,17 +314,26 @@ class Installation:
 
 
 def source_package(name: str, size: int) -> bytes:
-    """A source package of about `size` bytes that can't be compressed further, as R CMD build packs it."""
-    noise = random.Random(name).randbytes(max(1, size - 700))
+    """A source package of about `size` bytes, as R CMD build packs it."""
+    return package(name, size, "Packaged: 2024-01-31 12:00:00 UTC; a", {"NAMESPACE": b""}, "inst/extdata/noise.bin")
+
+
+def package(name: str, size: int, field: str, members: Mapping[str, bytes], noise: str) -> bytes:
+    """A package of R of about `size` bytes that can't be compressed further.
+
+    Args:
+        field: the line of DESCRIPTION that says how it was made.
+        members: path in the package -> content, besides DESCRIPTION.
+        noise: the path of what makes up the rest.
+    """
     described = (
         f"Package: {name}\nVersion: 1.0\nTitle: Something to Download\nDescription: Is there to be downloaded.\n"
-        "License: MIT\nAuthor: A Person\nMaintainer: A Person <a.person@example.org>\n"
-        "Packaged: 2024-01-31 12:00:00 UTC; a\n"
+        f"License: MIT\nAuthor: A Person\nMaintainer: A Person <a.person@example.org>\n{field}\n"
     )
-    members = {"DESCRIPTION": described.encode(), "NAMESPACE": b"", "inst/extdata/noise.bin": noise}
+    rest = random.Random(name).randbytes(max(1, size - 700))
     packed = BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
-        for path, body in members.items():
+        for path, body in {"DESCRIPTION": described.encode(), **members, noise: rest}.items():
             member = tarfile.TarInfo(f"{name}/{path}")
             member.size, member.mtime = len(body), 1_706_702_400
             tar.addfile(member, BytesIO(body))
