@@ -177,8 +177,7 @@ def test_cancel_while_it_runs(app: App, kinds: Callable[..., None]) -> None:
         here, there = ask(app, "demo", 1), ask(app, "demo")
         for id_ in (here, there):
             eventually(lambda id_=id_: row(app, id_).step, bool)
-        told = started.cancel(here, actor="eve").job
-        assert told.is_cancelled or told.state == "cancelled"  # it may be over already
+        assert started.cancel(here, actor="eve").job.is_cancelled
         working.cancel_job(app, there, actor="bob")  # as on another node
         for id_ in (here, there):
             job = over(app, id_)

@@ -88,7 +88,7 @@ def test_the_number_of_statements_is_fixed(app: App, tmp_path: Path) -> None:
     assert {name: number for name, (_, number) in thirty.items()} == {
         name: number for name, (_, number) in three.items()
     }
-    assert max(number for _, number in thirty.values()) <= 9
+    assert max(number for _, number in thirty.values()) <= 8
 
 
 def test_opening_a_snapshot_takes_the_same_few_statements(app: App, clock: Clock, tmp_path: Path) -> None:

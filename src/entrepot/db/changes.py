@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, case, func, literal, or_, select, union_all
@@ -12,7 +12,7 @@ from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName
 from entrepot.core.proposals import Report
 from entrepot.db import bulk
 from entrepot.db import curations as db_curations
-from entrepot.db.schema import STATUS_CODES, STATUSES, files, sources, transactions, visibility
+from entrepot.db.schema import STATUS_CODES, STATUSES, files, transactions, visibility
 
 
 def of_transaction(connection: Connection, source: Source, at: TransactionId) -> list[Change]:
@@ -82,13 +82,14 @@ def _beside(connection: Connection, source: Source, at: TransactionId, touched: 
     return {(PackageName(package), version) for package, version in connection.execute(query)}
 
 
-def count(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
-    """How many changes of each kind `of_transaction` would tell of each of these transactions.
+def count(connection: Connection, types: Mapping[TransactionId, SourceType]) -> dict[int, dict[ChangeKind, int]]:
+    """How many changes of each kind `of_transaction` would tell of each of these transactions of sources.
 
     The first sync of a mirror has transactions of many thousand changes. A transaction without any is left out.
+
+    Args:
+        types: id of a transaction -> type of its source.
     """
-    query = select(transactions.c.id, sources.c.type).join(sources, sources.c.id == transactions.c.source_id)
-    types = {id_: SourceType(type_) for id_, type_ in connection.execute(query.where(transactions.c.id.in_(list(ids))))}
     pinned = [id_ for id_, type_ in types.items() if type_ in PINNED]
     plain = [id_ for id_, type_ in types.items() if type_ in WITHOUT_ARCHIVE]
     others = list(types.keys() - {*pinned, *plain})

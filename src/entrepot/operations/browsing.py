@@ -168,7 +168,9 @@ def list_transactions(
             limit=page.limit,
             offset=page.offset,
         )
-        return _infos(connection, rows, db_changes.count(connection, [row.id for row in rows])), total
+        sources = db_sources.by_ids(connection, _ids(row.source_id for row in rows))
+        types = {row.id: sources[row.source_id].type for row in rows if row.source_id is not None}
+        return _infos(connection, rows, sources, db_changes.count(connection, types)), total
 
 
 def transaction(app: App, id_: int) -> TransactionInfo:
@@ -180,9 +182,10 @@ def transaction(app: App, id_: int) -> TransactionInfo:
                 f"transaction {id_} does not exist; this installation has 1 to {db_transactions.newest(connection)}"
             )
         changes: list[Change] = []
+        sources = db_sources.by_ids(connection, _ids([found.source_id]))
         if found.source_id is not None:
-            changes = db_changes.of_transaction(connection, db_sources.by_id(connection, found.source_id), found.id)
-        (info,) = _infos(connection, [found], {id_: Counter(change.kind for change in changes)})
+            changes = db_changes.of_transaction(connection, sources[found.source_id], found.id)
+        (info,) = _infos(connection, [found], sources, {id_: Counter(change.kind for change in changes)})
         return replace(info, changes=tuple(changes))
 
 
@@ -211,14 +214,16 @@ def first_day(app: App, repo: str) -> date:
 
 
 def _infos(
-    connection: Connection, rows: Sequence[Transaction], counts: Mapping[int, Mapping[ChangeKind, int]]
+    connection: Connection,
+    rows: Sequence[Transaction],
+    sources: Mapping[int, Source],
+    counts: Mapping[int, Mapping[ChangeKind, int]],
 ) -> list[TransactionInfo]:
-    sources = db_sources.names(connection, _ids(row.source_id for row in rows))
     repositories = db_repositories.names(connection, _ids(row.repository_id for row in rows))
     return [
         TransactionInfo(
             row,
-            sources.get(row.source_id or 0),
+            sources[row.source_id].name if row.source_id is not None else None,
             repositories.get(row.repository_id or 0),
             {kind: counts.get(row.id, {}).get(kind, 0) for kind in ChangeKind},
         )

@@ -192,7 +192,8 @@ def _infos(app: App, connection: Connection, sources: Sequence[Source]) -> list[
         read |= db_projects.count_read(connection, by_project)
     newest = bioconductor.newest_transactions(connection, ids, parts)
     mirrors = {state.source_id: state for state in db_sources.mirror_states(connection)}
-    curated = db_curations.told(connection)
+    is_any_drawn = any(source.base_id is not None for source in sources)
+    curated = db_curations.told(connection) if is_any_drawn else {}
     jobs: dict[int | None, int] = {}
     for job in db_jobs.active(connection, kind="sync"):
         jobs.setdefault(job.source_id, job.id)

@@ -125,7 +125,7 @@ def check_is_active(job: Job) -> None:
 def cancel_job(app: App, id_: int, *, actor: str) -> JobInfo:
     """End a job that waits; ask for the end of one that runs, which comes at the next report of its progress.
 
-    A job that was cancelled by the time that this is written is answered as it is.
+    One that runs may have heard of it before this is written, and be over already: it is still said who asked.
 
     Raises:
         JobNotFound
@@ -133,9 +133,8 @@ def cancel_job(app: App, id_: int, *, actor: str) -> JobInfo:
     """
     with app.db.write(shows=False) as connection:
         job = _get(connection, id_)
-        if job.state == "cancelled":
-            return _info(connection, job)
-        check_is_active(job)
+        if job.state != "cancelled":
+            check_is_active(job)
         if not job.is_cancelled:
             db_jobs.change(connection, id_, is_cancelled=True)
             said = f"cancelled by {actor}" if job.state == "queued" else f"{actor} asked for its end"
