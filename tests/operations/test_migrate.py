@@ -10,8 +10,8 @@ from alembic.script import ScriptDirectory
 
 import entrepot.db.migrate
 from entrepot.app import App
+from entrepot.db.accessschema import tokens
 from entrepot.db.migrate import versions
-from entrepot.db.schema import metadata
 
 
 def test_migrations_are_known_by_their_names(app: App) -> None:
@@ -24,8 +24,8 @@ def test_migrations_make_the_schema(app: App) -> None:
     """The migrations, one after the other, make the tables that the program works with."""
     with app.db.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_name": _is_ours})
-        assert compare_metadata(context, metadata) == []
+        assert compare_metadata(context, tokens.metadata) == []
 
 
 def _is_ours(name: str | None, kind: str, _: object) -> bool:
-    return kind != "table" or name in metadata.tables
+    return kind != "table" or name in tokens.metadata.tables

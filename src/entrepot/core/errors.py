@@ -95,6 +95,10 @@ class BinaryBuildNotFound(NotFound):
     code = "binary-build-not-found"
 
 
+class TokenNotFound(NotFound):
+    code = "token-not-found"
+
+
 class Conflict(EntrepotError):
     """The request is sound but collides with what is there."""
 
@@ -222,8 +226,21 @@ class Unauthenticated(EntrepotError):
     code = "unauthenticated"
 
 
+class IdentityRefused(Unauthenticated):
+    """What an issuer of identities vouches for is not what the settings ask for; the message says what, not the whole
+    of what came."""
+
+    code = "identity-refused"
+
+
 class Forbidden(EntrepotError):
     code = "forbidden"
+
+
+class TooMany(EntrepotError):
+    """Somebody asks too often; `payload["seconds"]` is how long to wait."""
+
+    code = "too-many"
 
 
 class NotAcceptable(EntrepotError):
@@ -350,6 +367,7 @@ KINDS: Mapping[str, type[EntrepotError]] = {
         Invalid,
         Unauthenticated,
         Forbidden,
+        TooMany,
         NotAcceptable,
         RangeNotSatisfiable,
         UpstreamUnavailable,

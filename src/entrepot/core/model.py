@@ -122,13 +122,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What a client points at."""
+    """What a client points at. One that `is_closed` is read with a token alone."""
 
     id: int
     name: str
     type: RepositoryType
     description: str
     created: datetime
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,17 @@ from entrepot.db.named import find_live
 from entrepot.db.schema import repositories, sources, subscriptions, transactions
 
 
-def add(connection: Connection, *, name: str, type_: RepositoryType, description: str, now: datetime) -> int:
-    row = insert(repositories).values(name=name, type=type_.value, description=description, created=now)
+def add(
+    connection: Connection,
+    *,
+    name: str,
+    type_: RepositoryType,
+    description: str,
+    now: datetime,
+    is_closed: bool = False,
+) -> int:
+    values = {"name": name, "type": type_.value, "description": description, "created": now, "authenticated": is_closed}
+    row = insert(repositories).values(values)
     (id_,) = connection.execute(row).inserted_primary_key or (0,)
     return int(id_)
 
@@ -54,6 +63,12 @@ def live(connection: Connection) -> list[Repository]:
     return [_repository(row) for row in connection.execute(query).mappings()]
 
 
+def any_closed(connection: Connection) -> bool:
+    """Whether any live repository is closed."""
+    query = select(repositories.c.id).where(repositories.c.deleted.is_(None), repositories.c.authenticated)
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def newest_transactions(connection: Connection, ids: Iterable[int]) -> dict[int, int]:
     """Repository id -> newest transaction of its subscriptions, of these that have one."""
     # One step in an index for each, where a grouped maximum would read all transactions.
@@ -67,8 +82,8 @@ def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
     return {row.id: row.name for row in connection.execute(query)}
 
 
-def change(connection: Connection, id_: int, *, name: str, description: str) -> None:
-    values = {"name": name, "description": description}
+def change(connection: Connection, id_: int, *, name: str, description: str, is_closed: bool) -> None:
+    values = {"name": name, "description": description, "authenticated": is_closed}
     connection.execute(update(repositories).where(repositories.c.id == id_).values(values))
 
 
@@ -157,6 +172,7 @@ def _repository(row: RowMapping) -> Repository:
         type=RepositoryType(row["type"]),
         description=row["description"],
         created=row["created"],
+        is_closed=row["authenticated"],
     )
 
 

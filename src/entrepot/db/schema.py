@@ -86,6 +86,7 @@ repositories = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("created", UtcDateTime, nullable=False),
     Column("deleted", UtcDateTime),
+    Column("authenticated", Boolean, nullable=False, server_default=false(), comment="whether reading needs a token"),
     Index(
         "uq_repositories_live_name",
         "name",

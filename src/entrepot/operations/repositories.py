@@ -37,9 +37,13 @@ def create_repository(
     description: str = "",
     actor: str = "setup",
     succeed_on_existing: bool = False,
+    is_closed: bool | None = None,
 ) -> tuple[RepositoryInfo, bool]:
     """A new repository; whether it was made now. It has no sources yet, but for one of type bioconductor, which is
     subscribed to the source of all versions.
+
+    Args:
+        is_closed: whether it is read with a token alone; None: as the settings say for new ones.
 
     Raises:
         InvalidName, NameTaken
@@ -57,7 +61,11 @@ def create_repository(
                 else "choose another name, or use --succeed-on-existing",
                 name=name,
             )
-        id_ = db_repositories.add(connection, name=name, type_=type_, description=description, now=app.clock())
+        if is_closed is None:
+            is_closed = app.settings.authentication.new_repos_auth_by_default
+        id_ = db_repositories.add(
+            connection, name=name, type_=type_, description=description, now=app.clock(), is_closed=is_closed
+        )
         made = db_repositories.get(connection, id_)
         if type_ is RepositoryType.BIOCONDUCTOR:
             every = db_bioconductor.meta_source(connection)
@@ -66,8 +74,10 @@ def create_repository(
         return _info(connection, made), True
 
 
-def edit_repository(app: App, repo: str, *, name: str | None = None, description: str | None = None) -> RepositoryInfo:
-    """Rename or describe a repository. Its old URL ends with its old name."""
+def edit_repository(
+    app: App, repo: str, *, name: str | None = None, description: str | None = None, is_closed: bool | None = None
+) -> RepositoryInfo:
+    """Rename or describe a repository, close or open it. Its old URL ends with its old name."""
     if name is not None:
         check_name(name, what="repository")
     with app.db.write() as connection:
@@ -81,6 +91,7 @@ def edit_repository(app: App, repo: str, *, name: str | None = None, description
             repository.id,
             name=name or repository.name,
             description=repository.description if description is None else description,
+            is_closed=repository.is_closed if is_closed is None else is_closed,
         )
         if name is not None and name != repository.name:
             # The old name keeps its past: what its URLs answered was this repository's, and no later one's.

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from entrepot.core.urls import shown
 from entrepot.settings import reading
+from entrepot.settings.access import (
+    Authentication,
+    Bootstrap,
+    IdentityFederation,
+    OpenIdConnect,
+    ScopeMapping,
+    check_integrations,
+)
 from entrepot.settings.kinds import Section, parse_listen
 from entrepot.settings.reading import CONFIG_PLACES
 from entrepot.settings.sections import (
@@ -34,14 +42,19 @@ from entrepot.settings.sections import (
 
 __all__ = [
     "CONFIG_PLACES",
+    "Authentication",
     "Bioconductor",
+    "Bootstrap",
     "Cran",
     "DatabaseSection",
     "Git",
+    "IdentityFederation",
     "Local",
+    "OpenIdConnect",
     "Pypi",
     "Python",
     "Repos",
+    "ScopeMapping",
     "Server",
     "Settings",
     "StorageSection",
@@ -66,7 +79,18 @@ class Settings(Section):
     git: Git = Git()
     sysreqs: Sysreqs = Sysreqs()
     repos: Repos = Repos()
+    authentication: Authentication = Authentication()
+    openid_connect: OpenIdConnect = OpenIdConnect()
+    identity_federation: dict[str, IdentityFederation] = Field(default_factory=dict)
+    group_to_scope_mapping: dict[str, ScopeMapping] = Field(default_factory=dict)
+    role_to_scope_mapping: dict[str, ScopeMapping] = Field(default_factory=dict)
+    bootstrap: Bootstrap = Bootstrap()
     file: Path | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _integrations(self) -> Settings:
+        check_integrations(self)
+        return self
 
     @property
     def database_url(self) -> str:
@@ -113,12 +137,16 @@ def load_settings(config: Path | None = None, env: Mapping[str, str] | None = No
         "data_dir": (base / settings.server.data_dir.expanduser()).resolve(),
         "encryption_key": _beside(base, settings.server.encryption_key),
     }
+    openid_connect = {"client_secret_file": _beside(base, settings.openid_connect.client_secret_file)}
+    bootstrap = {"public_key_file": _beside(base, settings.bootstrap.public_key_file)}
     git = {"known_hosts": _beside(base, settings.git.known_hosts)}
     sysreqs = {"rules": settings.sysreqs.rules if settings.sysreqs.is_remote else _beside(base, settings.sysreqs.rules)}
     return settings.model_copy(
         update={
             "server": settings.server.model_copy(update=server),
             "git": settings.git.model_copy(update=git),
+            "openid_connect": settings.openid_connect.model_copy(update=openid_connect),
+            "bootstrap": settings.bootstrap.model_copy(update=bootstrap),
             "sysreqs": settings.sysreqs.model_copy(update=sysreqs),
         }
     )
@@ -139,4 +167,6 @@ def describe(settings: Settings) -> dict[str, Any]:
     values["pypi"]["upstream"] = shown(settings.pypi.upstream)
     values["git"]["python_index"] = shown(settings.git.python_index)
     values["sysreqs"]["rules"] = shown(settings.sysreqs.rules)
+    if settings.openid_connect.client_secret:
+        values["openid_connect"]["client_secret"] = "***"
     return values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -31,11 +32,24 @@ class Server(Section):
         default="",
         description="header by which a front server is told to send a stored file itself; empty: there is none",
     )
+    trusted_proxies: Words = Field(
+        default=(), description="addresses or networks of front servers whose X-Forwarded-For and -Proto count"
+    )
 
     @field_validator("listen")
     @classmethod
     def _listen(cls, value: str) -> str:
         parse_listen(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _proxies(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each, strict=False)
+            except ValueError as error:
+                raise ValueError("addresses or networks such as 10.0.0.1 and 10.1.0.0/16") from error
         return value
 
     @field_validator("address")

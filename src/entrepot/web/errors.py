@@ -12,6 +12,7 @@ STATUS: dict[type[errors.EntrepotError], int] = {
     errors.Invalid: 422,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
+    errors.TooMany: 429,
     errors.NotAcceptable: 406,
     errors.RangeNotSatisfiable: 416,
     errors.UpstreamUnavailable: 503,

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from entrepot.db.schema import metadata
+from entrepot.db.accessschema import tokens
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=False)
+context.configure(connection=context.config.attributes["connection"], target_metadata=tokens.metadata, transactional_ddl=False)
 context.run_migrations()
