@@ -90,9 +90,9 @@ def test_passwords_are_masked(tmp_path: Path) -> None:
     """What is shown of the settings has no password."""
     settings = load(
         tmp_path,
-        "[database]\nurl = 'postgresql://user:secret@db/x'\n[cran]\nupstream = 'https://me:secret@cran.example.org'",
+        "[database]\nurl = 'postgresql://user:hidden@db/x'\n[cran]\nupstream = 'https://me:hidden@cran.example.org'",
     )
-    assert "secret" not in str(describe(settings))
+    assert "hidden" not in str(describe(settings))
 
 
 @pytest.mark.parametrize(("text", "parsed"), [(":1", ("0.0.0.0", 1)), ("[::1]:2", ("::1", 2)), ("a:0", ("a", 0))])

@@ -14,11 +14,13 @@ from entrepot import __version__
 from entrepot.core.errors import InvalidSettings
 from entrepot.core.model import File
 from entrepot.db import migrate as db_migrate
+from entrepot.db.auditlog import AuditLog
 from entrepot.db.engine import Database
 from entrepot.db.listings import Key
 from entrepot.documents import Documents
 from entrepot.fetch import Fetch
 from entrepot.flights import Flights
+from entrepot.issuers import Issuers
 from entrepot.keys import Keys
 from entrepot.recent import Recent, Waits
 from entrepot.settings import Settings, describe
@@ -51,14 +53,17 @@ class App:
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
     last, `just_read` the projects that were read for the first time.
     `listings` are of whole snapshots, each in an order that was asked for, `dependents` who needs whom in such ones;
-    `keys` encrypt credentials; `clock` tells the time in UTC.
+    `audit` writes to the audit log; `keys` encrypt credentials; `issuers` tell whether identities are what they say;
+    `clock` tells the time in UTC.
     """
 
     settings: Settings
     db: Database
+    audit: AuditLog
     storage: Storage
     keys: Keys
     fetch: Fetch
+    issuers: Issuers
     flights: Flights
     pages: Flights
     waits: Waits
@@ -80,7 +85,9 @@ class App:
     def close(self) -> None:
         self.pages.close()
         self.flights.close()
+        self.issuers.close()
         self.fetch.close()
+        self.audit.close()
         self.db.close()
 
 
@@ -108,9 +115,11 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
         return App(
             settings=settings,
             db=db,
+            audit=AuditLog(db, clock),
             storage=Storage.open(settings.storage_url),
             keys=Keys(settings.encryption_key),
             fetch=Fetch(),
+            issuers=Issuers(clock),
             flights=Flights(data_dir / "tmp"),
             pages=Flights(data_dir / "tmp"),
             waits=Waits(),

@@ -62,6 +62,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Posted:
+    """The answer to a form that was sent."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Downloaded:
     """What was downloaded; the hashes in lower-case hexadecimal digits, the time in UTC."""
 
@@ -110,6 +118,7 @@ class Fetch:
         limit: int,
         accept: str | None = None,
         into: BinaryIO | None = None,
+        redirects: bool = True,
     ) -> Fetched | None:
         """The document at `url`, at most `limit` bytes; None if upstream says that there is none (404, 410).
 
@@ -118,6 +127,7 @@ class Fetch:
             accept: the media types that are taken (RFC 9110, 12.5.1); such a document may come compressed, and is
                 unpacked.
             into: a file that the body takes the place of; it is empty in the answer then.
+            redirects: whether they are followed; else one is an error.
 
         Raises:
             UpstreamUnavailable: no answer, a server's error, or a body that was cut short; `retries` did not help.
@@ -130,7 +140,7 @@ class Fetch:
         deadline = Deadline.of(self._deadline)
 
         def attempt() -> Fetched | None:
-            with closing(self._transport.open(url, headers)) as answer:
+            with closing(self._transport.open(url, headers, redirects=redirects)) as answer:
                 if answer.status in GONE:
                     return None
                 unchanged = answer.status == 304
@@ -145,6 +155,17 @@ class Fetch:
                 return Fetched(body, tag, modified, unchanged, without_login(answer.url), _serial(answer.headers))
 
         return self._transport.retrying(attempt, deadline)
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, limit: int) -> Posted:
+        """Send a body once, without following redirects, and take the answer, whatever its status is.
+
+        Raises:
+            UpstreamUnavailable: no whole answer in time.
+            UpstreamInvalid: more than `limit` bytes.
+        """
+        deadline = Deadline.of(self._deadline)
+        with closing(self._transport.post(url, headers, body)) as answer:
+            return Posted(answer.status, b"".join(self._transport.pieces(answer, limit=limit, deadline=deadline)))
 
     def part(self, url: str, start: int, end: int | None) -> Part:
         """The bytes [start, end) of the file at `url`; with a negative `start` and no `end` its last bytes.

@@ -100,8 +100,11 @@ class Transport:
                 time.sleep(pause)
         return attempt()
 
-    def open(self, url: str, headers: Mapping[str, str]) -> Answer:
-        """The first answer that is no redirect: 200, 404, 410, or what else `headers` ask for: 304, 206, 416."""
+    def open(self, url: str, headers: Mapping[str, str], *, redirects: bool = True) -> Answer:
+        """The first answer that is no redirect: 200, 404, 410, or what else `headers` ask for: 304, 206, 416.
+
+        Without `redirects` none is followed: the request goes to `url` and nowhere else.
+        """
         if urlsplit(url).scheme == "file":
             return _open_file(url, headers)
         for _ in range(_MOST_REDIRECTS + 1):
@@ -109,10 +112,16 @@ class Transport:
             if answer.status not in _REDIRECTS:
                 return _accepted(answer, headers)
             answer.close()
+            if not redirects:
+                raise UpstreamInvalid(f"the upstream {shown(url)} redirects, which is not followed here")
             url = _next_url(url, answer.headers.get("Location"))
         raise UpstreamInvalid(f"the upstream {shown(url)} redirects more than {_MOST_REDIRECTS} times")
 
-    def _ask(self, url: str, headers: Mapping[str, str]) -> Answer:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """The answer to a POST, whatever its status is; nothing is redirected."""
+        return self._ask(url, headers, body)
+
+    def _ask(self, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise UpstreamInvalid(f"{shown(url)} can't be fetched", hint="use an http, https or file URL")
@@ -122,9 +131,10 @@ class Transport:
             sent |= urllib3.make_headers(basic_auth=login)
         with _translated(url, self._patience):
             response = self._manager(parts.scheme, parts.netloc.rpartition("@")[2]).request(
-                "GET",
+                "GET" if body is None else "POST",
                 without_login(url),
                 headers=sent,
+                body=body,
                 timeout=self._timeout,
                 redirect=False,
                 retries=False,

@@ -174,8 +174,8 @@ def test_what_clients_show_of_a_refusal(client: str, tools: Tools, site: Live, p
     """A token that isn't valid is told as such."""
     with pytest.raises(AssertionError) as raised:
         CLIENTS[client](tools, replace(site, token="wrong"), project)
-    assert "403" in str(raised.value)
-    assert "the token is not valid here" in " ".join(str(raised.value).split())
+    assert "401" in str(raised.value)
+    assert "the token is not good" in " ".join(str(raised.value).split())
     assert listed(site) == {}
 
 

@@ -23,6 +23,7 @@ from entrepot.settings import Settings
 from entrepot.sources.mirror import Synced
 from entrepot.web.auth import admin_token
 from entrepot.web.context import Context
+from entrepot.web.door import Door
 from entrepot.web.hot import HotAnswers
 from entrepot.web.site import configure
 
@@ -75,6 +76,7 @@ class Live:
     address: str
     token: str
     hot: HotAnswers
+    door: Door
     pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def get(self, path: str, method: str = "GET", **headers: str) -> urllib3.BaseHTTPResponse:
@@ -107,14 +109,16 @@ def running(app: App) -> Iterator[Live]:
     runner = Runner(app, is_alone=True, schedules=False)
     token = admin_token(app.settings.server.data_dir)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = configure(Context(app, runner, token), timeout_graceful_shutdown=2)
+    door = Door(app, token)
+    config = configure(Context(app, runner, door), timeout_graceful_shutdown=2)
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     runner.start()
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    live = Live(app, f"http://127.0.0.1:{listener.getsockname()[1]}", token, config.http.hot)  # type: ignore[union-attr]
+    hot: HotAnswers = config.http.hot  # type: ignore[union-attr]
+    live = Live(app, f"http://127.0.0.1:{listener.getsockname()[1]}", token, hot, door)
     try:
         yield live
     finally:

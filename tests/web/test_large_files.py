@@ -19,6 +19,7 @@ import pytest
 import urllib3
 
 from entrepot.app import App
+from entrepot.web.door import Door
 from entrepot.web.hot import LARGEST_FILE, LARGEST_READ
 from entrepot.web.serve import Serve
 from tests.support.archives import make_source_package
@@ -138,7 +139,7 @@ def _ask(app: App, path: str, *headers: tuple[bytes, bytes]) -> list[dict[str, A
         "headers": list(headers),
         "extensions": {"http.response.pathsend": {}},
     }
-    asyncio.run(Serve(app)(scope, receive, send))
+    asyncio.run(Serve(app, Door(app, "no token"))(scope, receive, send))
     return sent
 
 

@@ -308,6 +308,7 @@ def test_servers_that_know_no_reasons_get_none(site: Live) -> None:
     """Without the extension the message is one of plain ASGI."""
     import asyncio
 
+    from entrepot.web.door import Door
     from entrepot.web.serve import Serve
 
     sent: list[dict[str, Any]] = []
@@ -319,5 +320,5 @@ def test_servers_that_know_no_reasons_get_none(site: Live) -> None:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "path": "/py/latest/no", "headers": []}
-    asyncio.run(Serve(site.app)(scope, receive, send))
+    asyncio.run(Serve(site.app, Door(site.app, "no token"))(scope, receive, send))
     assert set(sent[0]) == {"type", "status", "headers"}

@@ -200,7 +200,7 @@ def test_who_may(site: Live) -> None:
         (f"/sources/set/proposals/{id_}/commit", {}),
     ):
         assert site.api("POST", path, body, token="")[0] == 401
-        assert site.api("POST", path, body, token="wrong")[0] == 403
+        assert site.api("POST", path, body, token="wrong")[0] == 401
     assert site.api("GET", f"/sources/set/proposals/{id_}")[1]["committed"] is None
 
 

@@ -161,12 +161,12 @@ def test_all_digests_are_checked(site: Live) -> None:
 @pytest.mark.parametrize(
     ("login", "status", "words"),
     [
-        (None, 401, "needs the administrator's token"),
+        (None, 401, "a token is needed"),
         ("Digest x", 401, "not understood"),
         ("Basic !", 401, "can't be read"),
         (basic("ada", "secret"), 401, "the user name of Basic authentication is __token__"),
-        (basic("__token__", "wrong"), 403, "not valid here"),
-        ("Bearer wrong", 403, "not valid here"),
+        (basic("__token__", "wrong"), 401, "the token is not good"),
+        ("Bearer wrong", 401, "the token is not good"),
     ],
 )
 def test_who_may_upload(site: Live, login: str | None, status: int, words: str) -> None:

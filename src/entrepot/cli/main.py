@@ -12,6 +12,7 @@ import typer
 
 from entrepot import __version__
 from entrepot.cli import (
+    audit,
     binaries,
     bioconductor,
     builders,
@@ -101,6 +102,8 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "rewrite-url": rewriting.rewrite_url,
     "encrypt": credentials.encrypt,
     "rotate-key": credentials.rotate_key,
+    "audit": audit.show,
+    "audit verify": audit.verify,
     "serve": service.serve,
     "worker": service.worker,
     "migrate": service.migrate,
@@ -122,6 +125,8 @@ VERBS: Mapping[str, str] = {
     "Without a noun, all packages are added or none. For a curated source this shows a proposal, unless it is to be "
     "committed. For a Git source it makes a git builder, as 'create git-builder' does.",
     "remove": "Remove packages, or binary packages alone.",
+    "audit": "Show who did what, and who was refused, the newest first.\n\n'begun' is what began and never came to an "
+    "end that is known.",
 }
 """The verbs that take a noun, with their help."""
 
@@ -131,6 +136,7 @@ EXIT_CODES: Mapping[str, int] = {
     "Invalid": 2,
     "Unauthenticated": 3,
     "Forbidden": 3,
+    "TooMany": 6,
     "UpstreamUnavailable": 6,
     "UpstreamInvalid": 6,
     "BuildFailed": 7,
@@ -139,7 +145,7 @@ EXIT_CODES: Mapping[str, int] = {
     "ServerUnreachable": 6,
 }
 """Kind of error -> exit code; any other is 1."""
-_EXIT_OF_STATUS = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 413: 2, 422: 2, 502: 6, 503: 6, 507: 8}
+_EXIT_OF_STATUS = {400: 2, 401: 3, 403: 3, 404: 4, 409: 5, 413: 2, 422: 2, 429: 6, 502: 6, 503: 6, 507: 8}
 INTERRUPTED = 130
 
 

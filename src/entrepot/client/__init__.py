@@ -1,6 +1,7 @@
 """Typed client of our own API; what administrators' programs and the command line use."""
 
 from entrepot.client.api import Client
+from entrepot.client.audit import ActRow, Verification
 from entrepot.client.binaries import Binary
 from entrepot.client.bioconductor import BioconductorVersion
 from entrepot.client.builders import Build, Builder, Started
@@ -33,6 +34,7 @@ from entrepot.client.targets import BinaryBuild, BuildTarget, StartedTarget
 __all__ = [
     "OVER",
     "PAGE_LIMIT",
+    "ActRow",
     "ApiError",
     "Binary",
     "BinaryBuild",
@@ -63,4 +65,5 @@ __all__ = [
     "Started",
     "StartedTarget",
     "Sync",
+    "Verification",
 ]

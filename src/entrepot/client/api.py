@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import urllib3
 from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionError, SSLError, TimeoutError
 
+from entrepot.client.audit import AuditCalls
 from entrepot.client.binaries import BinaryCalls
 from entrepot.client.bioconductor import BioconductorCalls
 from entrepot.client.builders import BuilderCalls
@@ -49,6 +50,7 @@ class Client(
     SetupCalls,
     SysreqsCalls,
     TargetCalls,
+    AuditCalls,
 ):
     """Speaks to one server.
 

@@ -99,6 +99,12 @@ class TokenNotFound(NotFound):
     code = "token-not-found"
 
 
+class DeviceLoginNotFound(NotFound):
+    """Nothing waits for a person under the code that they typed."""
+
+    code = "device-login-not-found"
+
+
 class Conflict(EntrepotError):
     """The request is sound but collides with what is there."""
 
@@ -235,6 +241,12 @@ class IdentityRefused(Unauthenticated):
 
 class Forbidden(EntrepotError):
     code = "forbidden"
+
+
+class ScopeRefused(Forbidden):
+    """Somebody asks for a token with scopes that they are not given, or that are none."""
+
+    code = "scope-refused"
 
 
 class TooMany(EntrepotError):

@@ -35,6 +35,11 @@ def with_parts(connection: Connection, source_ids: Iterable[int]) -> list[int]:
     return sorted(every)
 
 
+def owners(connection: Connection) -> dict[int, int]:
+    """Id of each part -> the source to which it belongs."""
+    return {row.source_id: row.owner_id for row in connection.execute(select(parts.c.source_id, parts.c.owner_id))}
+
+
 def binary_paths(connection: Connection) -> list[str]:
     """The platforms for which some live source has binary packages, as `Platform.path`; sorted, each once."""
     owners = sources.alias()

@@ -95,6 +95,11 @@ def by_guid(connection: Connection, guid: str) -> Token | None:
     return _token(row) if row else None
 
 
+def by_id(connection: Connection, id_: int) -> Token | None:
+    row = connection.execute(select(*_SHOWN).where(tokens.c.id == id_)).mappings().one_or_none()
+    return _token(row) if row else None
+
+
 def guid_of(connection: Connection, digest: str) -> str | None:
     found: str | None = connection.execute(select(tokens.c.guid).where(tokens.c.digest == digest)).scalar_one_or_none()
     return found

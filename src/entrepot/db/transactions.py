@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, func, insert, or_, select
 
 from entrepot.core.model import FOREVER, Source, Subscription, Transaction, TransactionId
 from entrepot.core.snapshots import Cut
@@ -90,13 +90,21 @@ def page(
     connection: Connection,
     *,
     source_ids: Iterable[int] = (),
+    until: Mapping[int, TransactionId] | None = None,
     repository_id: int | None = None,
     newest_first: bool = True,
     limit: int,
     offset: int,
 ) -> tuple[list[Transaction], int]:
-    """Transactions of any of these sources or of that repository, and how many there are in all."""
-    wanted: ColumnElement[bool] = transactions.c.source_id.in_(list(source_ids))
+    """Transactions of any of these sources or of that repository, and how many there are in all.
+
+    Args:
+        until: source id -> the transaction before which it counts, of those that don't count for good.
+    """
+    ended = dict(until or {})
+    wanted: ColumnElement[bool] = transactions.c.source_id.in_([id_ for id_ in source_ids if id_ not in ended])
+    before = [and_(transactions.c.source_id == id_, transactions.c.id < at) for id_, at in ended.items()]
+    wanted = or_(wanted, *before)
     if repository_id is not None:  # compared with None it would be true of every source
         wanted = or_(wanted, transactions.c.repository_id == repository_id)
     total = connection.execute(select(func.count()).select_from(transactions).where(wanted)).scalar_one()

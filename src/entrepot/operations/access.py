@@ -16,7 +16,9 @@ from entrepot.app import App
 from entrepot.core import tokens as texts
 from entrepot.core.access import Access, Scope
 from entrepot.core.errors import EntrepotError, Forbidden, Unauthenticated
-from entrepot.core.model import Repository
+from entrepot.core.model import Repository, SourceType
+from entrepot.db import bioconductor as db_bioconductor
+from entrepot.db import parts as db_parts
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import tokens as db_tokens
@@ -46,21 +48,26 @@ def access_of(token: Token) -> Access:
 class Sight:
     """What somebody sees of this installation.
 
-    `closed` are the ids of closed repositories, `shown_by` source id -> ids of repositories that are subscribed to it;
-    both are empty where nothing needs to be looked up.
+    `closed` are the ids of closed repositories, `shown_by` source id -> ids of repositories that are subscribed to it,
+    `owners` the id of a part of a source -> that source; all are empty where nothing needs to be looked up.
     """
 
     access: Access
     closed: frozenset[int] = frozenset()
     shown_by: Mapping[int, Collection[int]] = field(default_factory=dict)
+    owners: Mapping[int, int] = field(default_factory=dict)
 
     def sees_repository(self, id_: int) -> bool:
         return id_ not in self.closed or self.access.may_read(id_)
 
     def sees_source(self, id_: int) -> bool:
+        """Whether they see a source, or a part of one: of that they see as much as of the whole."""
         if not self.closed or self.access.may_write(id_) or self.access.has_all_of(Scope.REPOS_READ):
             return True
-        return any(map(self.sees_repository, self.shown_by.get(id_, ())))
+        if any(map(self.sees_repository, self.shown_by.get(id_, ()))):
+            return True
+        owner = self.owners.get(id_)
+        return owner is not None and self.sees_source(owner)
 
     @property
     def sees_all(self) -> bool:
@@ -68,7 +75,7 @@ class Sight:
 
 
 def sight(connection: Connection, access: Access) -> Sight:
-    """What somebody sees: at most two statements, none for those who may read everything."""
+    """What somebody sees: a few statements, one where nothing is closed, none for those who may read everything."""
     if access.has_all_of(Scope.REPOS_READ):
         return Sight(access)
     closed = frozenset(each.id for each in db_repositories.live(connection) if each.is_closed)
@@ -78,7 +85,12 @@ def sight(connection: Connection, access: Access) -> Sight:
     for repository, source_ids in db_repositories.subscribed(connection).items():
         for source_id in source_ids:
             shown_by.setdefault(source_id, []).append(repository)
-    return Sight(access, closed, shown_by)
+    # A source of one version of Bioconductor shows parts that belong to the source of all versions.
+    versions = [each for each in db_sources.live(connection) if each.type is SourceType.BIOCONDUCTOR]
+    for source_id, parts in db_bioconductor.part_ids_of(connection, versions).items():
+        for part in parts:
+            shown_by.setdefault(part, []).extend(shown_by.get(source_id, ()))
+    return Sight(access, closed, shown_by, db_parts.owners(connection))
 
 
 def admit(connection: Connection, app: App, access: Access, repository: Repository | None, name: str) -> None:

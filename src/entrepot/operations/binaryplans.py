@@ -29,7 +29,7 @@ from entrepot.ecosystems.r.lists import HOLDS
 from entrepot.ecosystems.r.versions import version_key
 from entrepot.operations import shelves
 from entrepot.operations.gathering import Gathering
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 from entrepot.operations.shelves import Shelf
 from entrepot.operations.view import DatabaseView
 from entrepot.operations.vignettes import ALONG
@@ -183,7 +183,7 @@ def make_plan(app: App, target: Target, with_r: Mapping[PackageName, str], gathe
 
 def _cuts_of_repository(app: App, target: Target, log: Log) -> tuple[Cut, ...]:
     try:
-        opened = open_view(app, target.repository, "latest")
+        opened = open_view(app, target.repository, "latest", who=inside)
     except NeverSynced as error:
         log(f"no libraries come from the repository {target.repository}: {error.message}")
         return ()

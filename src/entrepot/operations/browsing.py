@@ -10,10 +10,11 @@ from datetime import date
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.bioconductor import RELEASE
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import NotFound
-from entrepot.core.model import File, RepositoryType, Source, SourceType, Transaction, TransactionId
+from entrepot.core.model import FOREVER, File, RepositoryType, Source, SourceType, Subscription, Transaction, TransactionId
 from entrepot.core.snapshots import (
     AsOfDay,
     AsOfTransaction,
@@ -36,8 +37,9 @@ from entrepot.db.engine import catalogue_version
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r.bioconductor import Asked
 from entrepot.operations import bioconductor, dialects
+from entrepot.operations.access import Sight, sight
 from entrepot.operations.dialects import Dialect
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 from entrepot.operations.view import DatabaseView
 
 
@@ -104,7 +106,7 @@ def open_repository(app: App, repo: str, snapshot: str, *, bioc_version: str | N
         repository = db_repositories.get(connection, repo)
     is_bioconductor = repository.type is RepositoryType.BIOCONDUCTOR
     asked = Asked(bioc_version or RELEASE) if is_bioconductor else None
-    opened = open_view(app, repository.name, snapshot, asked=asked)
+    opened = open_view(app, repository.name, snapshot, asked=asked, who=inside)
     with app.db.read() as connection:
         sources = db_sources.by_ids(connection, [cut.source_id for cut in opened.cuts])
     return Opened(opened.version, opened.view, opened.cuts, sources, dialects.of_repository(opened.repository.type))
@@ -147,22 +149,32 @@ def _cut(app: App, source: Source, wanted: Snapshot, history: DatabaseHistory, *
 
 
 def list_transactions(
-    app: App, *, repo: str | None = None, source: str | None = None, ascending: bool = False, page: Page
+    app: App,
+    *,
+    repo: str | None = None,
+    source: str | None = None,
+    ascending: bool = False,
+    page: Page,
+    access: Access = INSIDE,
 ) -> tuple[list[TransactionInfo], int]:
     """Transactions of a source, or of a repository and all sources that it ever had; newest first unless `ascending`.
 
-    Their changes are counted and not loaded.
+    Their changes are counted and not loaded. Of a source that the repository has no more, and that somebody doesn't
+    see elsewhere, they are told what was until then.
     """
     with app.db.read() as connection:
-        repository_id = None
+        repository_id, until = None, dict[int, TransactionId]()
         if source is not None:
             wanted = [db_sources.get(connection, source).id]
         else:
             repository_id = db_repositories.get(connection, repo or "").id
-            wanted = [s.source_id for s in db_repositories.all_subscriptions(connection, repository_id)]
+            had = db_repositories.all_subscriptions(connection, repository_id)
+            wanted = [s.source_id for s in had]
+            until = _ended(connection, had, sight(connection, access))
         rows, total = db_transactions.page(
             connection,
             source_ids=db_parts.with_parts(connection, set(wanted)),
+            until=until,
             repository_id=repository_id,
             newest_first=not ascending,
             limit=page.limit,
@@ -173,20 +185,38 @@ def list_transactions(
         return _infos(connection, rows, sources, db_changes.count(connection, types)), total
 
 
-def transaction(app: App, id_: int) -> TransactionInfo:
-    """Raises NotFound."""
+def _ended(connection: Connection, had: Sequence[Subscription], seen: Sight) -> dict[int, TransactionId]:
+    """Source id -> the transaction with which a repository lost it, of what it has no more and they don't see; with
+    the parts of these sources."""
+    last: dict[int, TransactionId] = {}
+    for each in had:
+        last[each.source_id] = max(each.until, last.get(each.source_id, each.until))
+    hidden = {id_: at for id_, at in last.items() if at != FOREVER and not seen.sees_source(id_)}
+    return {part: at for id_, at in hidden.items() for part in db_parts.with_parts(connection, [id_])}
+
+
+def transaction(app: App, id_: int, *, access: Access = INSIDE) -> TransactionInfo:
+    """Raises NotFound: there is none, or it is of what they don't see."""
     with app.db.read() as connection:
+        seen = sight(connection, access)
         found = db_transactions.get(connection, id_)
-        if found is None:
-            raise NotFound(
-                f"transaction {id_} does not exist; this installation has 1 to {db_transactions.newest(connection)}"
-            )
+        if found is None or not sees_transaction(seen, found):
+            # What they don't see has numbers as well.
+            have = f"; this installation has 1 to {db_transactions.newest(connection)}" if seen.sees_all else ""
+            raise NotFound(f"transaction {id_} does not exist{have}")
         changes: list[Change] = []
         sources = db_sources.by_ids(connection, _ids([found.source_id]))
         if found.source_id is not None:
             changes = db_changes.of_transaction(connection, sources[found.source_id], found.id)
         (info,) = _infos(connection, [found], sources, {id_: Counter(change.kind for change in changes)})
         return replace(info, changes=tuple(changes))
+
+
+def sees_transaction(seen: Sight, row: Transaction) -> bool:
+    """Whether somebody sees what a transaction changed."""
+    if row.repository_id is not None:
+        return seen.sees_repository(row.repository_id)
+    return row.source_id is None or seen.sees_source(row.source_id)
 
 
 def transaction_dates(app: App, repo: str) -> list[tuple[date, TransactionId]]:

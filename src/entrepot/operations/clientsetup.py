@@ -15,7 +15,7 @@ from entrepot.ecosystems.r import distributions
 from entrepot.ecosystems.r import setups as r
 from entrepot.ecosystems.r.setups import Places
 from entrepot.operations import bioconductor, serverstatus
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 
 SYSTEMS = ("linux", "windows", "macos")
 
@@ -47,7 +47,7 @@ def client_setup(app: App, repo: str, wish: Wish, *, address: str) -> Setup:
     _check_environment(repository, wish)
     _check_system(repository, wish)
     if not isinstance(parse_snapshot(wish.snapshot), Latest):
-        open_view(app, repository.name, wish.snapshot)
+        open_view(app, repository.name, wish.snapshot, who=inside)
     base = f"{address}/{repository.name}"
     if repository.type is RepositoryType.PYTHON:
         url = f"{base}/{wish.snapshot}/simple"

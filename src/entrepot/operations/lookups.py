@@ -11,7 +11,7 @@ from entrepot.core.model import Listed, PackageName, RepositoryType
 from entrepot.core.platforms import ANY, Platform, System, architecture, r_minor
 from entrepot.db import repositories as db_repositories
 from entrepot.ecosystems.r import distributions, paths
-from entrepot.operations.serving import OpenView, open_view
+from entrepot.operations.serving import OpenView, inside, open_view
 
 MOST_NAMES = 1000
 _OTHERS = {"windows": System.WINDOWS, "macos": System.MACOS}
@@ -87,7 +87,7 @@ def binaries(app: App, repo: str, snapshot: str, names: Sequence[str] | None, wa
         raise WrongType(f"repository {repository.name!r} has Python packages, whose wheels are among their files")
     if names is not None and len(names) > MOST_NAMES:
         raise Invalid(f"{len(names)} packages were named", hint=f"name up to {MOST_NAMES}, or none for all")
-    opened = open_view(app, repository.name, snapshot)
+    opened = open_view(app, repository.name, snapshot, who=inside)
     return [
         Binary(row, platform, f"{repository.name}/{snapshot}/{_path(row, platform, wanted)}")
         for platform in opened.view.platforms()

@@ -12,7 +12,7 @@ from entrepot.core.model import PackageName, RepositoryType
 from entrepot.db import repositories as db_repositories
 from entrepot.ecosystems.r.bioconductor import Asked
 from entrepot.ecosystems.r.relations import KINDS, names_needed
-from entrepot.operations.serving import OpenView, open_view
+from entrepot.operations.serving import OpenView, inside, open_view
 
 _building = threading.Lock()
 """One index is made at a time: who waits meanwhile mostly wants the same one."""
@@ -45,7 +45,7 @@ def dependents(
     if repository.type is RepositoryType.PYTHON:
         return {}
     asked = Asked(bioc_version or RELEASE) if repository.type is RepositoryType.BIOCONDUCTOR else None
-    opened = open_view(app, repository.name, snapshot, asked=asked)
+    opened = open_view(app, repository.name, snapshot, asked=asked, who=inside)
     return _of_snapshot(app, opened).of(package)
 
 

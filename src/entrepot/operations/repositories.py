@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import AlreadySubscribed, Invalid, NameTaken, NotFound, WrongType
 from entrepot.core.model import SOURCE_TYPES_OF, Repository, RepositoryType, Source, SourceType, check_name
 from entrepot.db import bioconductor as db_bioconductor
@@ -15,6 +16,7 @@ from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.operations import bioconductor
+from entrepot.operations.access import sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +116,11 @@ def repository_info(app: App, repo: str) -> RepositoryInfo:
         return _info(connection, db_repositories.get(connection, repo))
 
 
-def list_repositories(app: App) -> list[RepositoryInfo]:
+def list_repositories(app: App, *, access: Access = INSIDE) -> list[RepositoryInfo]:
+    """Those that somebody sees."""
     with app.db.read() as connection:
-        return _infos(connection, db_repositories.live(connection))
+        seen = sight(connection, access)
+        return _infos(connection, [each for each in db_repositories.live(connection) if seen.sees_repository(each.id)])
 
 
 def subscribe(

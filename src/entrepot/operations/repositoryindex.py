@@ -8,7 +8,7 @@ from entrepot.core.errors import FileNotListed, UpstreamUnavailable
 from entrepot.ecosystems.python import pypi, simple
 from entrepot.operations.loopback import HiddenIndex, Reply
 from entrepot.operations.needs import stored
-from entrepot.operations.serving import answer, open_view, patiently
+from entrepot.operations.serving import answer, inside, open_view, patiently
 
 
 class RepositoryIndex(HiddenIndex):
@@ -43,7 +43,7 @@ class RepositoryIndex(HiddenIndex):
 
     def _ask(self, tail: str, *, is_folder: bool) -> Answer | bytes:
         """What the dialect answers; metadata documents are small, and learnt where nobody asked for them yet."""
-        opened = open_view(self._app, self._repository, "latest")
+        opened = open_view(self._app, self._repository, "latest", who=inside)
         found = answer(opened, Ask(tail, accept=simple.JSON, is_folder=is_folder))
         if isinstance(found, SendFile) and found.listed.file.name.endswith(pypi.METADATA):
             return opened.view.metadata(found.listed.file)

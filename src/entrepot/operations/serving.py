@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.answers import Answer, Ask, Document, LargeDocument, Unlearned, View
 from entrepot.core.errors import FileNotListed, NeverSynced, RepositoryNotFound, UpstreamUnavailable
 from entrepot.core.model import (
@@ -35,6 +36,7 @@ from entrepot.ecosystems.r import bioconductor, cran, useragent
 from entrepot.ecosystems.r.bioconductor import Asked
 from entrepot.operations import bioconductor as versions
 from entrepot.operations import shelves
+from entrepot.operations.access import admit
 from entrepot.operations.shelves import Shelf
 from entrepot.operations.view import DatabaseView
 from entrepot.storage import Key
@@ -115,26 +117,36 @@ class _Resolved:
     config: bytes
 
 
-def open_view(app: App, repo: str, snapshot: str, *, asked: Asked | None = None) -> OpenView:
+def open_view(app: App, repo: str, snapshot: str, *, who: Callable[[], Access], asked: Asked | None = None) -> OpenView:
     """The repository `repo` (by name) at `latest`, a date or a transaction id.
 
     Args:
+        who: tells who asks; called for a repository that is closed, or that there is none of. `inside` where somebody
+            else saw to it that they may.
         asked: of a repository of Bioconductor, the version or the part of one to show; without it there are no
             packages. Others pass over it.
 
     Raises:
+        Unauthenticated, Forbidden: they may not read it, and are not told whether there is one of that name.
         RepositoryNotFound, SnapshotNotFound
         BioconductorVersionNotFound: `asked` is for none of the repository's versions.
         NeverSynced: nothing is known of what is asked for.
     """
-    wanted = parse_snapshot(snapshot)
     key = repo, snapshot, app.today(), asked
     with app.db.read() as connection:
         version = catalogue_version(connection)
         app.db.saw(version)
         resolved: _Resolved | None = app.snapshots.find(key)
-        if resolved is None or not app.db.is_fresh(resolved.version):
-            resolved = _resolve(app, connection, repo, wanted, version, asked)
+        if resolved is not None and not app.db.is_fresh(resolved.version):
+            resolved = None
+        repository = resolved.repository if resolved is not None else db_repositories.named(connection, repo)
+        if repository is None or repository.is_closed:
+            admit(connection, app, who(), repository, repo)
+        wanted = parse_snapshot(snapshot)
+        if repository is None:
+            raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
+        if resolved is None:
+            resolved = _resolve(app, connection, repository, wanted, version, asked)
             app.snapshots.put(key, resolved)
     is_moving = any(source.is_read_by_project for source in resolved.sources.values())
     return OpenView(
@@ -150,12 +162,14 @@ def open_view(app: App, repo: str, snapshot: str, *, asked: Asked | None = None)
     )
 
 
+def inside() -> Access:
+    """Who asks where nobody outside does, or somebody who was let in before."""
+    return INSIDE
+
+
 def _resolve(
-    app: App, connection: Connection, repo: str, wanted: Snapshot, version: int, asked: Asked | None
+    app: App, connection: Connection, repository: Repository, wanted: Snapshot, version: int, asked: Asked | None
 ) -> _Resolved:
-    repository = db_repositories.named(connection, repo)
-    if repository is None:
-        raise RepositoryNotFound(f"there is no repository named {repo[:100]!r}")
     config = b""
     if repository.type is RepositoryType.BIOCONDUCTOR:
         history, cuts, config = versions.resolve_version(app, connection, repository, wanted, asked)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import Invalid, NameTaken, SourceInUse
 from entrepot.core.model import PARTS, Source, SourceType, check_name
 from entrepot.core.snapshots import cut_of
@@ -21,6 +22,7 @@ from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.operations import bioconductor, builders, curating
+from entrepot.operations.access import sight
 from entrepot.operations.curating import Curation
 from entrepot.sources.kinds import KINDS
 
@@ -133,9 +135,11 @@ def source_info(app: App, source: str) -> SourceInfo:
         return _info(app, connection, db_sources.get(connection, source))
 
 
-def list_sources(app: App, *, type_: SourceType | None = None) -> list[SourceInfo]:
+def list_sources(app: App, *, type_: SourceType | None = None, access: Access = INSIDE) -> list[SourceInfo]:
+    """Those that somebody sees (of one type)."""
     with app.db.read() as connection:
-        found = db_sources.live(connection)
+        seen = sight(connection, access)
+        found = [source for source in db_sources.live(connection) if seen.sees_source(source.id)]
         return _infos(app, connection, [source for source in found if type_ in (None, source.type)])
 
 

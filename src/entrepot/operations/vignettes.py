@@ -15,7 +15,7 @@ from entrepot.ecosystems.r import dependencies, packages, paths, tarball
 from entrepot.ecosystems.r.base import BASE, R
 from entrepot.ecosystems.r.build import Described
 from entrepot.operations.gathering import Gathering
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 from entrepot.operations.view import DatabaseView
 from entrepot.sandbox.task import Check
 
@@ -60,7 +60,7 @@ def _view(app: App, name: str) -> DatabaseView:
     if not name:
         raise Unavailable("vignettes need packages, and no repository is named that has them", hint=_SETTING)
     try:
-        opened = open_view(app, name, "latest")
+        opened = open_view(app, name, "latest", who=inside)
     except RepositoryNotFound as error:
         raise Unavailable(f"vignettes need packages: {error.message}", hint=_SETTING) from error
     if opened.repository.type is not RepositoryType.R:

@@ -1,19 +1,15 @@
-"""Token -> actor. In this version there is one token: the administrator's, a file in the data folder."""
+"""The administrator's token of an installation: a file in its data folder, for whoever may read that."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import os
 import secrets
 from pathlib import Path
 
-from entrepot.core.errors import Forbidden, InvalidSettings, Unauthenticated
+from entrepot.core.errors import InvalidSettings
 
 TOKEN_FILE = "admin.token"
 ADMIN = "admin"
-_HINT = "send the administrator's token: Authorization: Bearer TOKEN; the server keeps it in its data folder"
 
 
 def admin_token(data_dir: Path) -> str:
@@ -47,28 +43,3 @@ def _make(path: Path) -> None:
             return
     finally:
         aside.unlink(missing_ok=True)
-
-
-def actor_of(authorization: str | None, token: str) -> str:
-    """Who sends this Authorization header (RFC 6750 Bearer, or Basic with the user `__token__`).
-
-    Raises:
-        Unauthenticated: there is none, or it can't be read.
-        Forbidden: the token is not the administrator's.
-    """
-    if not authorization:
-        raise Unauthenticated("this needs the administrator's token", hint=_HINT)
-    scheme, _, value = authorization.partition(" ")
-    given = value.strip()
-    if scheme.lower() == "basic":
-        try:
-            user, _, given = base64.b64decode(given, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
-            raise Unauthenticated("the Authorization header can't be read", hint=_HINT) from None
-        if user != "__token__":
-            raise Unauthenticated("the user name of Basic authentication is __token__", hint=_HINT)
-    elif scheme.lower() != "bearer":
-        raise Unauthenticated(f"Authorization {scheme!r} is not understood", hint=_HINT)
-    if not hmac.compare_digest(given.encode(), token.encode()):
-        raise Forbidden("the token is not valid here", hint=_HINT)
-    return ADMIN

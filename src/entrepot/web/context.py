@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from entrepot.app import App
 from entrepot.jobs.runner import Runner
+from entrepot.web.door import Door
 
 PREFIX = "/__api__"
 UPLOADS = "upload-"
@@ -14,8 +15,8 @@ UPLOADS = "upload-"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The application, the runner of its jobs and the administrator's token."""
+    """The application, the runner of its jobs, and what tells who asks."""
 
     app: App
     runner: Runner
-    token: str
+    door: Door

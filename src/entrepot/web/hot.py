@@ -58,7 +58,8 @@ class Ready:
     topics that it is of.
 
     `document` is the key of the rendered index that it is, `digest` that of its bytes. `expires` is when it has to be
-    made anew, in seconds since 1970. `tally` is called each time that it is given out.
+    made anew, in seconds since 1970. `tally` is called each time that it is given out. `closed` is the id of the
+    repository if that is read with a token alone: the answer is then for those who may.
     """
 
     version: int
@@ -68,6 +69,7 @@ class Ready:
     expires: float | None = None
     topics: Collection[str] = ()
     tally: Callable[[], None] | None = None
+    closed: int | None = None
 
     @property
     def weight(self) -> int:

@@ -133,6 +133,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     from entrepot.jobs.runner import Runner
     from entrepot.operations.setup import ensure_defaults
     from entrepot.web.context import Context
+    from entrepot.web.door import Door
     from entrepot.web.site import configure
 
     class Quiet(uvicorn.Server):
@@ -150,7 +151,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     listener = socket.create_server(("127.0.0.1", 0))
     try:
         ensure_defaults(app)
-        server = Quiet(configure(Context(app, runner, token)))
+        server = Quiet(configure(Context(app, runner, Door(app, token))))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()
         thread.start()

@@ -26,6 +26,7 @@ from entrepot.settings import Settings, parse_listen
 from entrepot.sources.names import SPOOL
 from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.context import UPLOADS, Context
+from entrepot.web.door import Door
 from entrepot.web.local import alone, announce
 from entrepot.web.site import configure
 
@@ -61,14 +62,16 @@ def serve(settings: Settings) -> None:
                 _greet(app, port)
                 _tell_builders(settings)
                 runner.start()
+                door = Door(app, token)
                 config = configure(
-                    Context(app, runner, token),
+                    Context(app, runner, door),
                     backlog=BACKLOG,
                     timeout_keep_alive=KEEP_ALIVE,
                     timeout_graceful_shutdown=10,
                 )
                 with _watching(app):
                     _Server(config).run(sockets=[listener])
+                door.flush()
                 runner.stop()
         finally:
             app.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from contextlib import aclosing, asynccontextmanager
@@ -31,6 +32,11 @@ REASON = "entrepot.reason"
 NOT_KEPT = "no-store"
 NOT_THERE = b"public, max-age=60"
 MOVED = b"public, max-age=3600"
+CHALLENGE: list[tuple[bytes, bytes]] = [
+    (b"www-authenticate", b'Basic realm="entrepot", charset="UTF-8"'),
+    (b"www-authenticate", b'Bearer realm="entrepot"'),
+]
+"""What a 401 says of how to prove who one is (RFC 9110, 11.6.1)."""
 LONGEST_REASON = 150
 LONGEST_ACCEPT = 200
 """Characters of an Accept-Encoding that are looked at."""
@@ -78,6 +84,8 @@ class Reply:
     def __init__(self, request: Request, receive: Receive, send: Send) -> None:
         self.request = request
         self.started = False
+        self.is_private = False
+        """Whether the answer is of a closed repository: no cache that others use may keep it."""
         self._receive = receive
         self._send = send
 
@@ -156,6 +164,12 @@ class Reply:
             headers.append((b"content-range", f"bytes */{error.payload.get('size', '*')}".encode()))
         if status == 503:
             headers.append((b"retry-after", b"30"))
+        if status == 429:
+            headers.append((b"retry-after", str(math.ceil(float(str(error.payload.get("seconds", 1))))).encode()))
+        if status == 401:
+            headers += CHALLENGE
+        # Whoever proves who they are may be told what others aren't.
+        self.is_private |= not {"authorization", "cookie"}.isdisjoint(self.request.headers)
         if status >= 500:
             _log.warning("%s: %s", self.request.path, error)
         await self.text(status, plain(error), headers)
@@ -180,7 +194,23 @@ class Reply:
     async def _start(self, status: int, headers: Headers, reason: bytes = b"") -> None:
         self.started = True
         told = {REASON: reason} if reason and self.request.sends_reason else {}
+        headers = as_private(headers) if self.is_private else headers
         await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *ALWAYS], **told})
+
+
+def as_private(headers: Headers) -> Headers:
+    """The headers of an answer that is for whoever sent this token alone: no shared cache keeps it (RFC 9111, 5.2.2.7),
+    and none gives what it has of one to another."""
+    told = b"authorization, cookie"
+    result: Headers = []
+    for name, value in headers:
+        if name == b"cache-control":
+            value = value.replace(b"public", b"private")
+        elif name == b"vary":
+            told = value + b", " + told
+            continue
+        result.append((name, value))
+    return [*result, (b"vary", told)]
 
 
 def of_unchanged(headers: Headers, etag: str | None) -> Headers:

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import parse_qs, quote, unquote
+from typing import Any
+from urllib.parse import parse_qs, quote
 
 from entrepot.app import App
+from entrepot.core.access import Access
 from entrepot.core.answers import Answer, Ask, Document, LargeDocument, MovedTo, SendFile, Unlearned
 from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
 from entrepot.core.model import File, RepositoryType
@@ -30,9 +30,11 @@ from entrepot.operations import serving, view
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
 from entrepot.web import hot
+from entrepot.web.door import Door
 from entrepot.web.errors import plain
 from entrepot.web.hot import Body, Choice, HotAnswers, Ready
 from entrepot.web.metrics import Metrics, Tally
+from entrepot.web.places import FILES, LINUX, Place, split_path
 from entrepot.web.reply import (
     NOT_THERE,
     Headers,
@@ -41,6 +43,7 @@ from entrepot.web.reply import (
     Request,
     Scope,
     Send,
+    as_private,
     encodings,
     http_date,
     moved_headers,
@@ -58,31 +61,10 @@ LATEST_INDEX = "public, max-age=60"
 LATEST_FILE = "public, max-age=3600"
 FRONT_SERVERS_FILES = "/__files__/"
 """Where a front server that sends files itself finds the store's folder (`[server] send_files`)."""
-FILES = "packages"
-"""Files of Python projects are below this folder of a snapshot and, as `/packages/REPOSITORY/SNAPSHOT/...`, below that
-of the server: bandersnatch takes files from nowhere else."""
-LINUX = "__linux__"
-"""Below it are the same indexes as elsewhere, and binary packages in the place of source packages."""
-WITHOUT_SNAPSHOT = ("packages", "config.yaml")
-"""What may follow a repository of Bioconductor at once, for `latest`."""
 ROUNDS = 8
 """How many things one request may have to wait for, one after the other: a project's page at each of several upstreams,
 a document of metadata."""
 _BY_AGENT = Choice("user-agent", serving.agent_form)
-_ODD = re.compile(r"[/\\\x00-\x1f]")
-
-
-class _Place(NamedTuple):
-    """Where a path leads: `/{repository}[/__linux__/{distribution}][/{snapshot}[/{tail}]]`, decoded.
-
-    `tail` has no slash at its end. Repositories of Bioconductor may leave the snapshot out.
-    """
-
-    repo: str
-    snapshot: str | None
-    tail: str
-    is_folder: bool
-    distribution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +80,9 @@ class _Stored:
 class Serve:
     """The ASGI application for `/{repository}/...`."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, door: Door) -> None:
         self._app = app
+        self._door = door
         self._rendering: dict[str, asyncio.Future[Rendered | OnDisk]] = {}
         self.metrics = Metrics()
         self.hot = HotAnswers(
@@ -113,7 +96,7 @@ class Serve:
         reply = Reply(request, receive, send)
         try:
             if request.method in ("GET", "HEAD"):
-                await self._respond(request, reply)
+                await self._respond(scope, request, reply)
             else:
                 allowed = [(b"allow", b"GET, HEAD")]
                 await reply.text(405, "packages are read with GET and HEAD; see the API for writing\n", allowed)
@@ -126,12 +109,13 @@ class Serve:
             _log.exception("request %s: %s %s", id_, request.method, request.path)
             await reply.text(500, f"an error of the server (request {id_}); its log has the details\n")
 
-    async def _respond(self, request: Request, reply: Reply) -> None:
+    async def _respond(self, scope: Scope, request: Request, reply: Reply) -> None:
         """Answer; where something isn't known yet, learn it (with all who wait for the same) and ask again."""
-        place = _split(request.path)
+        place = split_path(request.path)
+        who = functools.partial(self._who, scope)
         for _ in range(ROUNDS):
             try:
-                await self._answer(place, request, reply)
+                await self._answer(place, request, reply, who)
             except Unlearned as unlearned:
                 flight: Flight[Any] = await in_thread(unlearned.learn)
                 await flight.result()
@@ -139,15 +123,22 @@ class Serve:
                 return
         raise UpstreamUnavailable("what upstream tells changes while it is read", hint="try again in a minute")
 
-    async def _answer(self, place: _Place, request: Request, reply: Reply) -> None:
+    def _who(self, scope: Scope) -> Access:
+        """Who asks; blocks. Raises Unauthenticated, TooMany."""
+        return self._door.identify(scope).access
+
+    async def _answer(self, place: Place, request: Request, reply: Reply, who: Callable[[], Access]) -> None:
         """Raises Unlearned, before anything is sent."""
         repo, snapshot, tail = place.repo, place.snapshot, place.tail
         if snapshot is None or not tail:
-            opened = await in_thread(serving.open_view, self._app, repo, snapshot or "latest")
+            opening = functools.partial(serving.open_view, self._app, repo, snapshot or "latest", who=who)
+            opened = await in_thread(opening)
+            reply.is_private = opened.repository.is_closed
             about = _about(opened, snapshot or "latest")
             await reply.text(200, about, [(b"cache-control", LATEST_INDEX.encode())])
             return
-        opened, answer, stored = await in_thread(self._find, place, request)
+        opened, answer, stored = await in_thread(self._find, place, request, who)
+        reply.is_private = opened.repository.is_closed
         match answer:
             case FileNotListed():
                 self._keep_missing(opened, answer, request)
@@ -161,10 +152,12 @@ class Serve:
                 self._keep_moved(opened, location, request)
                 await reply.redirect(location)
 
-    def _find(self, place: _Place, request: Request) -> tuple[OpenView, Answer | FileNotListed, _Stored | None]:
+    def _find(
+        self, place: Place, request: Request, who: Callable[[], Access]
+    ) -> tuple[OpenView, Answer | FileNotListed, _Stored | None]:
         """The view, what it answers, and the file if that is one that the store has. Blocks; for a thread."""
         part = serving.part_asked(place.tail)
-        opened = serving.open_view(self._app, place.repo, place.snapshot or "latest", asked=part)
+        opened = serving.open_view(self._app, place.repo, place.snapshot or "latest", who=who, asked=part)
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         ask = Ask(place.tail, accept, agent, place.is_folder, self._files_at(place, request))
         if place.distribution is not None:
@@ -175,7 +168,7 @@ class Serve:
             return opened, error, None
         return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
 
-    def _files_at(self, place: _Place, request: Request) -> str:
+    def _files_at(self, place: Place, request: Request) -> str:
         server = self._app.settings.server.address or f"{request.scheme}://{request.headers.get('host', '')}"
         return quote(f"{server}/{FILES}/{place.repo}/{place.snapshot}/", safe="/:[]@")
 
@@ -276,7 +269,7 @@ class Serve:
         """A file of the store: from memory, by the front server or the server itself where they can, else streamed."""
         request = reply.request
         if stored.content is not None:
-            body = hot.body(200, headers, etag, stored.content)
+            body = _body(opened, 200, headers, etag, stored.content)
             self._keep(opened, request, {"": body}, choice=choice, tally=tally)
             await reply.entity(headers, etag, stored.size, pieces(stored.content))
             return
@@ -284,7 +277,7 @@ class Serve:
         if stored.path is not None and front:
             await reply.by_front(headers, etag, _front_header(front, stored))
         elif stored.path is not None:
-            body = hot.body(200, headers, etag, None, size=stored.size, path=str(stored.path))
+            body = _body(opened, 200, headers, etag, None, size=stored.size, path=str(stored.path))
             self._keep(opened, request, {"": body}, choice=choice, tally=tally)
             await send_path(reply, headers, etag, stored.path, stored.size)
         else:
@@ -306,7 +299,7 @@ class Serve:
             else:
                 place, size = found.forms[encoding]
                 path = str(place)
-            bodies[encoding] = hot.body(200, headers, told, None, size=size, encoding=encoding, path=path)
+            bodies[encoding] = _body(opened, 200, headers, told, None, size=size, encoding=encoding, path=path)
         key = serving.document_key(opened, document) if isinstance(found, Rendered) else None
         choose = serving.chooser(opened) if document.varies else None
         choice = Choice("accept", choose) if choose is not None else None
@@ -315,12 +308,13 @@ class Serve:
     def _keep_missing(self, opened: OpenView, error: FileNotListed, request: Request) -> None:
         text = plain(error)
         headers = [text_headers(text.encode())[0], (b"cache-control", NOT_THERE)]
-        self._keep(opened, request, {"": hot.body(404, headers, None, text.encode(), reason=reason_of(text))})
+        body = _body(opened, 404, headers, None, text.encode(), reason=reason_of(text))
+        self._keep(opened, request, {"": body})
 
     def _keep_moved(self, opened: OpenView, location: str, request: Request) -> None:
         text = moved_text(location).encode()
         headers = [text_headers(text)[0], *moved_headers(location)]
-        self._keep(opened, request, {"": hot.body(308, headers, None, text)})
+        self._keep(opened, request, {"": _body(opened, 308, headers, None, text)})
 
     def _keep(
         self,
@@ -336,31 +330,18 @@ class Serve:
         """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
         if request.has_query:
             return
-        shown = opened.view
-        ready = Ready(opened.version, bodies, document, digest, shown.expires, frozenset(shown.topics), tally)
+        shown, closed = opened.view, opened.repository.id if opened.repository.is_closed else None
+        topics = frozenset(shown.topics)
+        ready = Ready(opened.version, bodies, document, digest, shown.expires, topics, tally, closed)
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         self.hot.keep(request.path.encode("latin-1"), ready, choose=choice, accept=accept, agent=agent)
 
 
-def _split(path: str) -> _Place:
-    """Where a path leads. Raises FileNotListed for what no client asks.
-
-    Decoded after it was split: an encoded slash never becomes a path's.
-    """
-    parts = [unquote(part, errors="replace") for part in path.removeprefix("/").split("/")]
-    is_folder = parts[-1] == ""
-    if is_folder:
-        parts.pop()
-    if not parts or any(part in ("", ".", "..") or _ODD.search(part) for part in parts):
-        raise FileNotListed("there is nothing at this path")
-    if parts[0] == FILES and len(parts) == 5:
-        return _Place(parts[1], parts[2], "/".join([FILES, *parts[3:]]), is_folder)
-    repo, rest, distribution = parts[0], parts[1:], None
-    if rest[:1] == [LINUX] and len(rest) > 1:
-        distribution, rest = rest[1], rest[2:]
-    if rest and rest[0] in WITHOUT_SNAPSHOT:
-        rest.insert(0, "latest")
-    return _Place(repo, rest[0] if rest else None, "/".join(rest[1:]), is_folder, distribution)
+def _body(
+    opened: OpenView, status: int, headers: Headers, etag: str | None, content: bytes | None, **more: Any
+) -> Body:
+    """An answer to keep; of a closed repository one that no shared cache keeps."""
+    return hot.body(status, as_private(headers) if opened.repository.is_closed else headers, etag, content, **more)
 
 
 def _binary_ask(opened: OpenView, distribution: str, agent: str, request: Request) -> BinaryAsk:

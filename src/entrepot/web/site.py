@@ -14,6 +14,7 @@ from entrepot.web.context import PREFIX, Context
 from entrepot.web.metrics import CONTENT_TYPE
 from entrepot.web.reply import Reply, Request, pieces
 from entrepot.web.serve import Serve
+from entrepot.web.ui.paths import ALL as PAGES
 from entrepot.web.upload import PREFIX as UPLOAD
 from entrepot.web.upload import Uploads
 from entrepot.web.wire import wire_for
@@ -26,10 +27,10 @@ LOAD_PAGES_AFTER = 3.0
 
 def configure(context: Context, **options: Any) -> uvicorn.Config:
     """The site over an open `App` as uvicorn runs it; `options` are more of `uvicorn.Config`."""
-    serve = Serve(context.app)
+    serve = Serve(context.app, context.door)
     return uvicorn.Config(
         _site(context, serve),
-        http=wire_for(serve.hot),
+        http=wire_for(serve.hot, context.door),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -41,7 +42,7 @@ def configure(context: Context, **options: Any) -> uvicorn.Config:
 
 
 class _Pages:
-    """The API and the home page, loaded a little after the start or when somebody asks for them.
+    """The API and the pages for people, loaded a little after the start or when somebody asks for them.
 
     Loading them takes a third of the start, and package clients need neither.
     """
@@ -65,9 +66,9 @@ class _Pages:
         with self._lock:
             if self.made is None:
                 from entrepot.web.api.app import make_api
-                from entrepot.web.ui.home import Home
+                from entrepot.web.ui.pages import Pages
 
-                self.made = make_api(self._context), Home(self._context.app)
+                self.made = make_api(self._context), Pages(self._context)
             return self.made
 
 
@@ -96,9 +97,9 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
             headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
             body = serve.metrics.text()
             await Reply(Request.of(scope), receive, send).entity(headers, None, len(body), pieces(body))
-        elif path in ("", "/"):
-            _, home = await pages.ready()
-            await home(scope, receive, send)
+        elif path in PAGES:
+            _, shown = await pages.ready()
+            await shown(scope, receive, send)
         else:
             await serve(scope, receive, send)
 

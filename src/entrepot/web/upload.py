@@ -16,13 +16,15 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
-from entrepot.core.errors import EntrepotError, Invalid, TooLarge
+from entrepot.core.access import ANONYMOUS, Access
+from entrepot.core.errors import EntrepotError, Invalid, TooLarge, Unauthenticated
 from entrepot.core.model import Sha256
 from entrepot.core.room import needs_room
 from entrepot.ecosystems.python import upload as forms
 from entrepot.operations import packages
+from entrepot.operations.access import HOW_TO_ASK, admit_to_write
 from entrepot.operations.packages import Digests, Upload
-from entrepot.web.auth import actor_of
+from entrepot.web.audit import note_refusal, written_down
 from entrepot.web.context import UPLOADS, Context
 from entrepot.web.errors import plain, status_of
 from entrepot.web.reply import NOT_KEPT, Headers, Receive, Reply, Request, Scope, Send
@@ -30,6 +32,8 @@ from entrepot.web.streams import in_thread
 
 _log = logging.getLogger(__name__)
 PREFIX = "/upload"
+UPLOAD = "upload"
+"""What it is called in the audit log."""
 _PLACE = "/upload/pypi/"
 _MOST_PARTS = 20_000
 _FORM = 32 << 20
@@ -42,14 +46,14 @@ class Uploads:
     """The door as an ASGI application."""
 
     def __init__(self, context: Context) -> None:
-        self._app, self._token = context.app, context.token
+        self._app, self._door = context.app, context.door
         self._limit = context.app.settings.python.max_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request.of(scope)
         reply = Reply(request, receive, send)
         try:
-            await self._respond(request, reply, receive)
+            await self._respond(scope, request, reply, receive)
         except _Gone:
             return
         except EntrepotError as error:
@@ -59,7 +63,7 @@ class Uploads:
             _log.exception("request %s: %s %s", id_, request.method, request.path)
             await reply.text(500, f"an error of the server (request {id_}); its log has the details\n")
 
-    async def _respond(self, request: Request, reply: Reply, receive: Receive) -> None:
+    async def _respond(self, scope: Scope, request: Request, reply: Reply, receive: Receive) -> None:
         source = unquote(request.path.removeprefix(_PLACE).rstrip("/"))
         if not request.path.startswith(_PLACE) or not source or "/" in source or "+" in source:
             await reply.text(404, f"there is nothing here; Python packages are uploaded to {_PLACE}SOURCE\n")
@@ -68,7 +72,7 @@ class Uploads:
             told = "Python packages are uploaded here with POST; they are read from /REPOSITORY/latest/simple/\n"
             await reply.text(405, told, [(b"allow", b"POST")])
             return
-        actor = actor_of(request.headers.get("authorization"), self._token)
+        access = await self._admitted(scope, source)
         await in_thread(packages.check_takes_python, self._app, source)
         boundary = _boundary(request)
         length = request.headers.get("content-length", "")
@@ -77,10 +81,25 @@ class Uploads:
         received = _Received(self._app.settings.server.data_dir / "tmp", boundary, self._limit)
         try:
             await _receive(receive, received)
-            told = await in_thread(self._add, source, received, actor)
+            subject = f"source={source} file={received.file_name}"
+            async with written_down(self._app, scope, UPLOAD, access=access, subject=subject):
+                told = await in_thread(self._add, source, received, access.actor)
         finally:
             await in_thread(received.remove)
         await reply.text(200, told, [(b"cache-control", NOT_KEPT.encode())])
+
+    async def _admitted(self, scope: Scope, source: str) -> Access:
+        """Who may upload. Raises Unauthenticated, Forbidden, TooMany."""
+        access = ANONYMOUS
+        try:
+            access = (await self._door.entrant(scope)).access
+            if access.is_session:
+                raise Unauthenticated("uploads need a token, not a browser's session", hint=HOW_TO_ASK)
+            await in_thread(admit_to_write, self._app, access, source)
+        except EntrepotError as error:
+            note_refusal(self._app, scope, UPLOAD, error, access=access, subject=f"source={source}")
+            raise
+        return access
 
     def _add(self, source: str, received: _Received, actor: str) -> str:
         """What to tell of the upload that was received."""
@@ -144,6 +163,11 @@ class _Received:
             self._parser = MultipartParser(boundary, callbacks)  # type: ignore[arg-type]
         except FormParserError as error:
             raise _malformed(error) from error
+
+    @property
+    def file_name(self) -> str:
+        """What the client calls the file."""
+        return self._file_name or ""
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the body.

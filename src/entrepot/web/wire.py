@@ -2,7 +2,7 @@
 
 Parsing a request into ASGI's form, a task for it and two messages back cost more than most answers. A request that
 needs none of it is one complete, ordinary GET or HEAD of a path with a finished answer (`web.hot`): it is answered in
-the call that brings its bytes. Whatever is unusual in any way (a body, a range, a login, an old protocol, several
+the call that brings its bytes. Whatever is unusual in any way (a body, a range, an old protocol, several
 requests at once, an odd header) goes the ordinary way, through uvicorn's parser.
 """
 
@@ -13,8 +13,10 @@ import re
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from entrepot.web.bounds import BoundedHeads
+from entrepot.web.door import Door
 from entrepot.web.hot import Body, Hit, HotAnswers, Ready
 from entrepot.web.reply import PATHSEND, REASON, Send, encodings, matches
 from entrepot.web.sendfile import with_pathsend
@@ -28,7 +30,6 @@ _REQUEST = re.compile(
 )
 _UNUSUAL = frozenset(
     {
-        b"authorization",
         b"content-length",
         b"expect",
         b"if-match",
@@ -42,10 +43,11 @@ _UNUSUAL = frozenset(
 )
 
 
-class Wire(HttpToolsProtocol):
-    """uvicorn's protocol with a short way for finished answers; `hot` is set by `wire_for`."""
+class Wire(BoundedHeads):
+    """uvicorn's protocol with a short way for finished answers; `hot` and `door` are set by `wire_for`."""
 
     hot: ClassVar[HotAnswers]
+    door: ClassVar[Door]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,9 +96,16 @@ class Wire(HttpToolsProtocol):
             return False
         wants = _wants(lines) if len(lines) <= _LONG else _read(lines)
         hit = self.hot.find(path, wants.accept, wants.agent) if wants is not None else None
-        if wants is None or hit is None:
+        if wants is None or hit is None or not self._may(hit.ready.closed, wants.authorization):
             return False
         return self._write(hit, _choose(hit.ready, wants), wants.condition, is_head=method == b"HEAD")
+
+    def _may(self, closed: int | None, authorization: bytes | None) -> bool:
+        """Whether an answer may be given out; of a closed repository to those whose token was looked up just now."""
+        if closed is None:
+            return True
+        access = self.door.remembered(authorization) if authorization is not None else None
+        return access is not None and access.may_read(closed)
 
     def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> bool:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
@@ -118,6 +127,7 @@ class Wire(HttpToolsProtocol):
     def _stay(self) -> None:
         """Keep the connection as long as uvicorn would; one timer for many requests, since each would cost as much."""
         self._unset_keepalive_if_required()
+        self.heard()
         self._heard = self.loop.time()
         if self._idle is None:
             self._idle = self.loop.call_later(self.timeout_keep_alive, self._look_idle)
@@ -135,19 +145,21 @@ class Wire(HttpToolsProtocol):
             self.transport.close()
 
 
-def wire_for(hot: HotAnswers) -> type[Wire]:
-    """The protocol over these answers, for `uvicorn.Config(http=...)`."""
-    return type("WireOver", (Wire,), {"hot": hot})
+def wire_for(hot: HotAnswers, door: Door) -> type[Wire]:
+    """The protocol over these answers, for `uvicorn.Config(http=...)`; `door` tells who may have those of closed
+    repositories."""
+    return type("WireOver", (Wire,), {"hot": hot, "door": door})
 
 
 class _Wants(NamedTuple):
-    """What matters of a request's headers: Accept, User-Agent, If-None-Match, and the encodings that are liked, the
-    best first."""
+    """What matters of a request's headers: Accept, User-Agent, If-None-Match, the encodings that are liked, the best
+    first, and Authorization."""
 
     accept: str
     agent: str
     condition: bytes | None
     encodings: tuple[str, ...]
+    authorization: bytes | None
 
 
 def _read(lines: bytes) -> _Wants | None:
@@ -164,7 +176,8 @@ def _read(lines: bytes) -> _Wants | None:
         return None
     names = (b"accept", b"user-agent", b"accept-encoding")
     accept, agent, accepted = (headers.get(name, b"").decode("latin-1") for name in names)
-    return _Wants(accept, agent, headers.get(b"if-none-match"), encodings(accepted))
+    condition, authorization = headers.get(b"if-none-match"), headers.get(b"authorization")
+    return _Wants(accept, agent, condition, encodings(accepted), authorization)
 
 
 _wants = lru_cache(maxsize=256)(_read)

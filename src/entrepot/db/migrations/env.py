@@ -4,5 +4,7 @@ from alembic import context
 
 from entrepot.db.accessschema import tokens
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=tokens.metadata, transactional_ddl=False)
+context.configure(
+    connection=context.config.attributes["connection"], target_metadata=tokens.metadata, transactional_ddl=False
+)
 context.run_migrations()

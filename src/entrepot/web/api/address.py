@@ -7,12 +7,11 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from entrepot.web.api.deps import AppDep
+from entrepot.web.origin import base_of
 
 
 def address(app: AppDep, request: Request) -> str:
-    """`[server] address`, else the one by which the client came; without a slash at its end."""
-    configured = app.settings.server.address
-    return (configured or f"{request.url.scheme}://{request.headers.get('host', '')}").rstrip("/")
+    return base_of(request.scope, app.settings)
 
 
 Address = Annotated[str, Depends(address)]

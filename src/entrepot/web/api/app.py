@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import uuid
 from tempfile import gettempdir
 
@@ -17,6 +18,7 @@ from entrepot import __version__
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge
 from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import (
+    audit,
     binaries,
     bioconductor,
     builders,
@@ -33,16 +35,17 @@ from entrepot.web.api import (
     sysreqs,
     targets,
 )
-from entrepot.web.auth import actor_of
+from entrepot.web.audit import Audited, note_guarded
 from entrepot.web.context import PREFIX, Context
+from entrepot.web.door import check_from_page
 from entrepot.web.errors import INTERNAL, status_of
+from entrepot.web.policy import POLICY, asked, check, is_quick
+from entrepot.web.streams import in_thread
 
 _log = logging.getLogger(__name__)
 SMALL_BODY = 1024**2
 LISTS = ("/proposals", "/check")
 """Ends of paths that take lists of packages: lock files have some megabytes."""
-READS = ("/filter/packages", "/sysreqs")
-"""Ends of paths that are asked with POST and change nothing."""
 LIST_BODY = 32 * 1024**2
 
 
@@ -69,29 +72,77 @@ def make_api(context: Context) -> FastAPI:
         sysreqs.router,
         service.router,
         setup.router,
+        audit.router,
     ):
         api.include_router(router, prefix=PREFIX)
     api.add_exception_handler(EntrepotError, _known_error)
     api.add_exception_handler(RequestValidationError, _invalid_request)
     api.add_exception_handler(HTTPException, _http_error)
     api.add_exception_handler(Exception, _bug)
-    api.add_middleware(Guard, token=context.token, max_upload=context.app.settings.local.max_upload)
+    api.add_middleware(Audited, entrepot=context.app)
+    api.add_middleware(Guard, context=context)
+    _check_all_have_rules(api)
     return api
 
 
-class Guard:
-    """Before a body is read: who may write, and how much may come (`max_upload` of files, 32 MiB of lists of packages,
-    else 1 MiB)."""
+def _check_all_have_rules(api: FastAPI) -> None:
+    """A route that nobody wrote a rule for would be open."""
+    for route in api.routes:
+        for method in getattr(route, "methods", None) or ():
+            rule = method, getattr(route, "path", "").removeprefix(PREFIX)
+            if method not in ("HEAD", "OPTIONS") and rule not in POLICY:
+                raise RuntimeError(f"web.policy has no rule for {' '.join(rule)}")
 
-    def __init__(self, app: ASGIApp, *, token: str, max_upload: int) -> None:
+
+class Guard:
+    """Before a body is read: who asks, whether they may, and how much may come (`max_upload` of files, 32 MiB of lists
+    of packages, else 1 MiB)."""
+
+    def __init__(self, app: ASGIApp, *, context: Context) -> None:
         self._app = app
-        self._token = token
-        self._max_upload = max_upload
+        self._context = context
+        self._max_upload = context.app.settings.local.max_upload
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        try:
+            await self._guarded(scope)
+            if scope["method"] in ("GET", "HEAD", "OPTIONS"):
+                await self._app(scope, receive, send)
+            else:
+                await self._bounded(scope, receive, send)
+        except EntrepotError as error:
+            await _answer(error)(scope, receive, send)
+
+    async def _guarded(self, scope: Scope) -> None:
+        """As `_admit`; a refusal is written down."""
+        try:
+            await self._admit(scope)
+        except EntrepotError as error:
+            note_guarded(self._context.app, scope, error)
+            raise
+
+    async def _admit(self, scope: Scope) -> None:
+        """Raises Unauthenticated, Forbidden, TooMany."""
+        context = self._context
+        entrant = await context.door.entrant(scope)
+        scope.setdefault("state", {})["access"] = entrant.access
+        scope["state"]["session"] = entrant.session
+        wanted = asked(scope["method"], scope["path"].removeprefix(PREFIX))
+        if wanted is None:
+            return
+        scope["state"]["asked"] = wanted
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+            check_from_page(entrant, scope, context.app)
+        if is_quick(wanted.need, entrant.access):
+            check(context.app, entrant.access, wanted)
+        else:
+            await in_thread(check, context.app, entrant.access, wanted)
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises TooLarge, Invalid."""
         headers = Headers(scope=scope)
         limit = LIST_BODY if scope["path"].endswith(LISTS) else SMALL_BODY
         if headers.get("content-type", "").startswith("multipart/"):
@@ -112,17 +163,12 @@ class Guard:
                 raise _too_large(limit)
             await send(message)
 
-        try:
-            if not (scope["method"] == "POST" and scope["path"].endswith(READS)):
-                actor_of(headers.get("authorization"), self._token)
-            length = headers.get("content-length", "0")
-            if not (length.isascii() and length.isdigit()):
-                raise Invalid("Content-Length is not a number")
-            if int(length) > limit:
-                raise _too_large(limit)
-            await self._app(scope, bounded, checked)
-        except EntrepotError as error:
-            await _answer(error)(scope, receive, send)
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            raise Invalid("Content-Length is not a number")
+        if int(length) > limit:
+            raise _too_large(limit)
+        await self._app(scope, bounded, checked)
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -136,7 +182,11 @@ def _known_error(_: Request, error: Exception) -> JSONResponse:
 
 def _answer(error: EntrepotError) -> JSONResponse:
     status = status_of(error)
-    headers = {"WWW-Authenticate": 'Bearer realm="entrepot"'} if status == 401 else None
+    headers = {"Cache-Control": "no-store"}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="entrepot"'
+    if status == 429:
+        headers["Retry-After"] = str(math.ceil(float(str(error.payload.get("seconds", 1)))))
     return JSONResponse(error.as_json(), status, headers)
 
 

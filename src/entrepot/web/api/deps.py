@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, cast
 
-from fastapi import Depends, Header, Path, Query, Request
+from fastapi import Depends, Path, Query, Request
 
 from entrepot.app import App
+from entrepot.core.access import Access
 from entrepot.operations.browsing import Page
-from entrepot.web.auth import actor_of
 from entrepot.web.context import Context
 
 MOST_ROWS = 1000
@@ -26,11 +26,14 @@ def entrepot(found: Annotated[Context, Depends(context)]) -> App:
     return found.app
 
 
-def administrator(
-    found: Annotated[Context, Depends(context)], authorization: Annotated[str | None, Header()] = None
-) -> str:
-    """The actor of a request that writes."""
-    return actor_of(authorization, found.token)
+def caller(request: Request) -> Access:
+    """Who asks, as the guard before the routes found."""
+    return cast(Access, request.state.access)
+
+
+def actor(access: Annotated[Access, Depends(caller)]) -> str:
+    """What transactions call whoever asks."""
+    return access.actor
 
 
 PageNumber = Annotated[int, Query(ge=1, le=LAST_PAGE)]
@@ -53,7 +56,8 @@ def ascending(_order: Annotated[Literal["asc", "desc"] | None, Query()] = None) 
 
 AppDep = Annotated[App, Depends(entrepot)]
 ContextDep = Annotated[Context, Depends(context)]
-Actor = Annotated[str, Depends(administrator)]
+Actor = Annotated[str, Depends(actor)]
+Caller = Annotated[Access, Depends(caller)]
 PageDep = Annotated[Page, Depends(page)]
 ShortPageDep = Annotated[Page, Depends(short_page)]
 Number = Annotated[int, Path(ge=0, le=LARGEST_ID)]

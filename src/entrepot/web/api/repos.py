@@ -44,6 +44,7 @@ def create_repo(app: AppDep, actor: Actor, body: schemas.NewRepository, response
         description=body.description,
         actor=actor,
         succeed_on_existing=body.succeed_on_existing,
+        is_closed=body.authenticated,
     )
     response.status_code = status.HTTP_201_CREATED if is_new else status.HTTP_200_OK
     return schemas.Repository.of(info)
@@ -56,7 +57,9 @@ def get_repo(app: AppDep, repo: str) -> schemas.Repository:
 
 @router.patch("/{repo}")
 def edit_repo(app: AppDep, _: Actor, repo: str, body: schemas.RepositoryEdit) -> schemas.Repository:
-    info = repositories.edit_repository(app, repo, name=body.name, description=body.description)
+    info = repositories.edit_repository(
+        app, repo, name=body.name, description=body.description, is_closed=body.authenticated
+    )
     return schemas.Repository.of(info)
 
 

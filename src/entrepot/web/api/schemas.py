@@ -44,15 +44,19 @@ class In(BaseModel):
 
 
 class NewRepository(In):
+    """`authenticated`: whether reading it needs a token; without it as the settings say."""
+
     name: str
     type: str = "r"
     description: Text = ""
+    authenticated: bool | None = None
     succeed_on_existing: bool = False
 
 
 class RepositoryEdit(In):
     name: str | None = None
     description: Text | None = None
+    authenticated: bool | None = None
 
 
 class NewSource(In):
@@ -122,11 +126,13 @@ class CompletenessShape(BaseModel):
 
 
 class Repository(BaseModel):
+    """`auth`: whether reading it needs a token."""
+
     id: int
     name: str
     type: str
     description: str
-    auth: bool = False
+    auth: bool
     created: datetime
     sources: list[str]
     transaction: int | None
@@ -139,6 +145,7 @@ class Repository(BaseModel):
             name=repository.name,
             type=TYPE_LABELS[repository.type],
             description=repository.description,
+            auth=repository.is_closed,
             created=repository.created,
             sources=[source.name for source in info.sources],
             transaction=info.transaction,

@@ -1,54 +1,49 @@
-"""The home page: repositories with the lines to use them, and how the mirrors are doing."""
+"""The home page: repositories with the lines to use them, and how the mirrors are doing, as far as the visitor sees."""
 
 from __future__ import annotations
 
-import asyncio
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
-from starlette.datastructures import URL
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import Response
 
-from entrepot import __version__
 from entrepot.app import App
+from entrepot.core.access import Access
 from entrepot.operations import repositories, sources, syncing
+from entrepot.operations.access import sight
 from entrepot.web.api import schemas
+from entrepot.web.context import Context
+from entrepot.web.streams import in_thread
+from entrepot.web.ui.rendering import moved, page
+from entrepot.web.ui.visits import Visit
 
-_TEMPLATES = Path(__file__).parent / "templates"
+
+async def show(request: Request) -> Response:
+    """`GET /`. Programs ask for it with a token to see whether that is good still."""
+    context: Context = request.app.state.context
+    visit = await Visit.of(request, context)
+    if context.app.settings.authentication.require_auth_for_ui and not visit.access.is_known:
+        return moved(visit.to_login("/"))
+    return await in_thread(_page, context.app, visit)
 
 
-class Home:
-    """The ASGI application of `/`."""
+def _page(app: App, visit: Visit) -> Response:
+    repos, found = _seen(app, visit.access)
+    return page("home.html", visit, repos=repos, sources=found)
 
-    def __init__(self, app: App) -> None:
-        self._app = app
 
-    async def __call__(self, scope: Scope, _: Receive, send: Send) -> None:
-        base = self._app.settings.server.address or str(URL(scope=scope).replace(path="", query="")).rstrip("/")
-        body = await asyncio.to_thread(self._render, base)
-        headers = [
-            (b"content-type", b"text/html; charset=utf-8"),
-            (b"content-length", str(len(body)).encode()),
-            (b"cache-control", b"no-cache"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"x-frame-options", b"DENY"),
-            (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-
-    @cached_property
-    def _template(self) -> Template:
-        environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(default=True))
-        return environment.get_template("home.html")
-
-    def _render(self, base: str) -> bytes:
-        repos = [schemas.Repository.of(info) for info in repositories.list_repositories(self._app)]
-        found = sources.list_sources(self._app)
-        shown: list[dict[str, Any]] = []
-        for info in found:
-            next_sync = syncing.next_sync(self._app, info.source, info.mirror) if info.mirror else None
+def _seen(app: App, access: Access) -> tuple[list[schemas.Repository], list[dict[str, Any]]]:
+    """The repositories and sources that somebody sees."""
+    with app.db.read() as connection:
+        seen = sight(connection, access)
+    repos = [
+        schemas.Repository.of(info)
+        for info in repositories.list_repositories(app)
+        if seen.sees_repository(info.repository.id)
+    ]
+    shown: list[dict[str, Any]] = []
+    for info in sources.list_sources(app):
+        if seen.sees_source(info.source.id):
+            next_sync = syncing.next_sync(app, info.source, info.mirror) if info.mirror else None
             shown.append(schemas.Source.of(info, next_sync=next_sync).model_dump())
-        return self._template.render(base=base, repos=repos, sources=shown, version=__version__).encode()
+    return repos, shown

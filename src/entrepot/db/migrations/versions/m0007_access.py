@@ -75,9 +75,10 @@ def upgrade() -> None:
         sa.Column("address", sa.String(length=64), nullable=False),
         sa.Column("action", sa.String(length=100), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False, comment="what it was done to"),
-        sa.Column("outcome", sa.String(length=20), nullable=False, comment="done, refused or failed"),
-        sa.Column("status", sa.Integer(), nullable=False, comment="HTTP status of the answer"),
+        sa.Column("outcome", sa.String(length=20), nullable=False, comment="begun, done, refused or failed"),
+        sa.Column("status", sa.Integer(), nullable=False, comment="HTTP status of the answer; 0: there was none yet"),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("began", serial, nullable=True, comment="id of the row that says that it began"),
         sa.Column("previous", sa.String(length=64), nullable=False, comment="hash of the row before"),
         sa.Column(
             "hash",
@@ -89,6 +90,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_time", "audit", ["time"], unique=False)
     op.create_index("ix_audit_actor", "audit", ["actor", "id"], unique=False)
+    op.create_index("ix_audit_began", "audit", ["began"], unique=False)
     if op.get_bind().dialect.name == "sqlite":
         for what in ("UPDATE", "DELETE"):
             op.execute(_SQLITE.format(what=what))
