@@ -15,6 +15,7 @@ from itertools import cycle, product
 from typing import Any
 from urllib.parse import urlencode
 
+import accesscells
 import bioccells
 import clientcells
 import curatedcells
@@ -348,4 +349,5 @@ CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     **gitcells.GIT_CELLS,
     **clientcells.CLIENT_CELLS,
     **bioccells.BIOC_CELLS,
+    **accesscells.ACCESS_CELLS,
 }

@@ -203,8 +203,8 @@ class Issuers:
             known = state.known
             if known is not None and not _is_within(known.read, now, USABLE):
                 known = None
+            will_do = known is not None and not again and (key_id is None or key_id in known.keys.ids)
             if known is not None:
-                will_do = not again and (key_id is None or key_id in known.keys.ids)
                 if will_do and (_is_within(known.read, now, FRESH) or state.reading is not None):
                     return known
                 if not will_do and state.reading is None and not state.may_look_again(now):
@@ -214,7 +214,9 @@ class Issuers:
                     if known is not None:
                         return known
                     raise copy.copy(state.failure[0])
-                state.reading, state.looked = Future(), now
+                if known is not None and not will_do:
+                    state.looked = now
+                state.reading = Future()
                 state.reading.set_running_or_notify_cancel()  # so that no one who waits can cancel it for the others
                 threading.Thread(
                     target=self._read, args=(issuer, state, state.reading), name="issuer", daemon=True

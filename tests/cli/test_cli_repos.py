@@ -49,7 +49,7 @@ def test_edit_repo(entrepot: Entrepot) -> None:
 def test_edit_repo_without_a_change(entrepot: Entrepot) -> None:
     """Nothing to change is a usage error (2)."""
     said = entrepot.failed("edit", "repo", "--name=demo")
-    assert said == (2, ["Error: nothing to change", "Hint: give --new-name or --description"])
+    assert said == (2, ["Error: nothing to change", "Hint: give --new-name, --description or --authenticated"])
 
 
 def test_delete_repo(entrepot: Entrepot) -> None:

@@ -22,7 +22,7 @@ from entrepot.db import sources as db_sources
 from entrepot.operations import binaries, repositories
 from entrepot.operations.binaries import Added, add_binary, remove_binary
 from entrepot.operations.packages import Upload, add_files, remove_package
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 from entrepot.operations.sources import create_source
 from tests.support.archives import make_source_package
 from tests.support.binaries import ARM64, BIG_SUR, WINDOWS, X86_64, make_binary
@@ -63,7 +63,7 @@ def add(app: App, given: Upload, distribution: str | None = "bookworm", *, repla
 
 def given_for(app: App, version: str, platform: Platform = BOOKWORM, snapshot: str = "latest") -> Listed | None:
     """The binary that is given in the place of a source package."""
-    view = open_view(app, "mine", snapshot).view
+    view = open_view(app, "mine", snapshot, who=inside).view
     (row,) = [row for row in view.of_package(PackageName("demo")) if row.file.version == version]
     found = view.binary(row.file, [platform])
     return found[0] if found else None
@@ -180,7 +180,7 @@ def test_a_replaced_version_has_no_binary(internal: App, tmp_path: Path) -> None
     first = add(internal, upload(tmp_path, suffix=".zip", r="4.4.0"), None)
     source(internal, tmp_path, "2.0", salt="other", replace=True)
     assert given_for(internal, "2.0", FOR_WINDOWS) is None
-    view = open_view(internal, "mine", "latest").view
+    view = open_view(internal, "mine", "latest", who=inside).view
     assert view.binaries([FOR_WINDOWS]) == []
     assert view.binaries_of(PackageName("demo"), [FOR_WINDOWS]) == []
     assert given_for(internal, "2.0", FOR_WINDOWS, str(first.outcome.transaction)) is not None
@@ -192,21 +192,21 @@ def test_a_replaced_version_has_no_binary(internal: App, tmp_path: Path) -> None
 def test_a_removed_version_has_no_binary(internal: App, tmp_path: Path) -> None:
     """Indexes and files of binaries show versions that the source has."""
     add(internal, upload(tmp_path, "1.0", suffix=".zip", r="4.4.0"), None)
-    view = open_view(internal, "mine", "latest").view
+    view = open_view(internal, "mine", "latest", who=inside).view
     assert [row.file.version for row in view.binaries([FOR_WINDOWS])] == ["1.0"]
     add(internal, upload(tmp_path, "2.0", suffix=".zip", r="4.4.0"), None)
-    view = open_view(internal, "mine", "latest").view
+    view = open_view(internal, "mine", "latest", who=inside).view
     assert [row.file.version for row in view.binaries([FOR_WINDOWS])] == ["2.0"]
     assert {row.file.version for row in view.binaries_of(PackageName("demo"), [FOR_WINDOWS])} == {"1.0", "2.0"}
     remove_package(internal, "internal", "demo", scope="2.0", actor="test")
-    view = open_view(internal, "mine", "latest").view
+    view = open_view(internal, "mine", "latest", who=inside).view
     assert [row.file.version for row in view.binaries([FOR_WINDOWS])] == ["1.0"]
     assert [row.file.version for row in view.binaries_of(PackageName("demo"), [FOR_WINDOWS])] == ["1.0"]
 
 
 def test_what_was_built_of_a_replaced_version_is_not_published(internal: App, tmp_path: Path) -> None:
     """A build that began before the version was replaced comes too late."""
-    view = open_view(internal, "mine", "latest").view
+    view = open_view(internal, "mine", "latest", who=inside).view
     (row,) = [row for row in view.of_package(PackageName("demo")) if row.file.version == "2.0"]
     source(internal, tmp_path, "2.0", salt="other", replace=True)
     checked, _ = binaries.checked_binary(upload(tmp_path))

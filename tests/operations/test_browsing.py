@@ -100,7 +100,7 @@ def test_opening_a_snapshot_takes_the_same_few_statements(app: App, clock: Clock
         for snapshot in snapshots:
             with statements(app) as seen:
                 try:
-                    serving.open_view(app, "all", snapshot)
+                    serving.open_view(app, "all", snapshot, who=serving.inside)
                     outcome = "shown"
                 except SnapshotNotFound:
                     outcome = "refused"

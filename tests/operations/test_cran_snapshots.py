@@ -104,7 +104,7 @@ def shown(app: App, snapshot: str | int = "latest", source: str = FROZEN) -> Sho
 
 def documents(app: App, repo: str, snapshot: str | int = "latest") -> dict[str, bytes]:
     """The indexes of a repository as clients get them."""
-    opened = serving.open_view(app, repo, str(snapshot))
+    opened = serving.open_view(app, repo, str(snapshot), who=serving.inside)
     found = {}
     for path in ("PACKAGES", "PACKAGES.rds", "Meta/archive.rds", "Meta/current.rds"):
         document = serving.answer(opened, Ask(f"{CONTRIB}/{path}"))
@@ -164,12 +164,12 @@ def test_without_archive_the_index_alone_is_shown(synced: App) -> None:
     freeze(synced, "2024-03-01", archive=False)
     serve(synced, "ours", FROZEN)
     assert shown(synced) == Shown(FEBRUARY.current, set())
-    view = serving.open_view(synced, "ours", "latest").view
+    view = serving.open_view(synced, "ours", "latest", who=serving.inside).view
     assert [row.file.version for row in view.of_package(PackageName("alpha"))] == ["1.1"]
     assert view.of_package(PackageName("gone")) == []
     for name in ("alpha_1.0.tar.gz", "Archive/alpha/alpha_1.0.tar.gz", "gone_1.0.tar.gz"):
         with pytest.raises(FileNotListed):
-            serving.answer(serving.open_view(synced, "ours", "latest"), Ask(f"{CONTRIB}/{name}"))
+            serving.answer(serving.open_view(synced, "ours", "latest", who=serving.inside), Ask(f"{CONTRIB}/{name}"))
     proposal = propose(synced, "2024-01-31")
     assert {leaving.change for leaving in proposal.report.leaving} == {"removed"}
     commit(synced, proposal)

@@ -151,7 +151,7 @@ def newest(app: App, source: str = TEAM) -> int | None:
 
 def documents(app: App, repo: str, snapshot: str | int = "latest") -> dict[str, bytes]:
     """The indexes of a repository as clients get them."""
-    opened = serving.open_view(app, repo, str(snapshot))
+    opened = serving.open_view(app, repo, str(snapshot), who=serving.inside)
     found = {}
     for path in ("PACKAGES", "PACKAGES.rds", "Meta/archive.rds", "Meta/current.rds"):
         document = serving.answer(opened, Ask(f"{CONTRIB}/{path}"))
@@ -1109,4 +1109,6 @@ def test_local_curated_and_cran_in_one_repository(january: App, tmp_path: Path) 
     }
     assert {f"{row.package} {row.version}" for row in view.in_brief(FileStatus.ARCHIVED)} == {"top 0.9"}
     with pytest.raises(FileNotListed):
-        serving.answer(serving.open_view(january, "all", "latest"), Ask(f"{CONTRIB}/top_2.0.tar.gz"))
+        serving.answer(
+            serving.open_view(january, "all", "latest", who=serving.inside), Ask(f"{CONTRIB}/top_2.0.tar.gz")
+        )

@@ -27,7 +27,7 @@ from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, changes_
 from entrepot.operations import packages, proposals, repositories, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.proposals import Narrow, Proposal, Wish
-from entrepot.operations.serving import open_view
+from entrepot.operations.serving import inside, open_view
 from tests.operations.test_browsing_python import add as add_files
 from tests.operations.test_local import count_rows
 from tests.support import pages
@@ -103,7 +103,7 @@ def remove(app: App, package: str, scope: str) -> list[tuple[str, str, str]]:
 
 def shown(app: App, *names: str, snapshot: str = "latest") -> dict[str, list[str]]:
     """Of the projects that `team` has: their files in order."""
-    view = open_view(app, "team", snapshot).view
+    view = open_view(app, "team", snapshot, who=inside).view
     found = {name: [row.file.name for row in view.of_package(PackageName(name))] for name in names}
     return {name: files for name, files in found.items() if files}
 
@@ -115,7 +115,7 @@ def told(proposal: Proposal) -> list[tuple[str, str, str | None, str]]:
 
 def versions(app: App, name: str = "demo", snapshot: str = "latest") -> list[str]:
     """The versions that `team` has of a project, in the order of its files."""
-    rows = open_view(app, "team", snapshot).view.of_package(PackageName(name))
+    rows = open_view(app, "team", snapshot, who=inside).view.of_package(PackageName(name))
     assert all(row.status is FileStatus.CURRENT for row in rows)
     return list(dict.fromkeys(row.file.version for row in rows))
 
@@ -440,7 +440,7 @@ def everything(site: Live, *names: str, snapshot: str = "latest") -> dict[str, A
         for name in names
         for form, accept in (("json", pages.JSON), ("html", pages.HTML))
     }
-    view = open_view(site.app, "team", snapshot).view
+    view = open_view(site.app, "team", snapshot, who=inside).view
     rows = {name: [row.file for row in view.of_package(PackageName(name))] for name in names}
     return found | rows | {"names": pages.names(site, snapshot, repo="team")}
 

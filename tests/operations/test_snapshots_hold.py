@@ -153,7 +153,7 @@ class World:
         """Somebody downloads a file of some snapshot."""
         snapshots = [*self.fixed(), "latest"]
         with suppress(EntrepotError):
-            view = serving.open_view(self.app, "cran", snapshots[number % len(snapshots)]).view
+            view = serving.open_view(self.app, "cran", snapshots[number % len(snapshots)], who=serving.inside).view
             rows = rows_of(view)
             if rows:
                 self.bytes_of(rows[number % len(rows)])
@@ -220,7 +220,7 @@ class World:
 
     def _opened(self, text: str) -> OpenView | None:
         with suppress(NeverSynced):
-            return serving.open_view(self.app, "cran", text)
+            return serving.open_view(self.app, "cran", text, who=serving.inside)
         return None
 
     def _answered(self, opened: OpenView, path: str) -> int | None:

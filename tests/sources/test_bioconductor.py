@@ -59,7 +59,7 @@ def sync(app: App, *versions: str, force: bool = False) -> Synced:
 
 
 def listing(app: App, version: str, part: str | None = "bioc", snapshot: str = "latest") -> dict[str, str]:
-    opened = serving.open_view(app, "bioconductor", snapshot, asked=Asked(version, part))
+    opened = serving.open_view(app, "bioconductor", snapshot, asked=Asked(version, part), who=serving.inside)
     return {row.file.package: row.file.version for row in opened.view.current()}
 
 
@@ -120,7 +120,7 @@ def test_what_upstream_replaces_stays_in_the_archive(mirrored: App, bioc: FakeBi
     assert listing(mirrored, "3.18", snapshot="2024-03-01") == {"Biobase": "2.62.1", "limma": "3.58.0"}
     before = str(synced.transactions[0] - 1)
     assert listing(mirrored, "3.18", snapshot=before) == {"Biobase": "2.62.0", "limma": "3.58.0"}
-    opened = serving.open_view(mirrored, "bioconductor", "latest", asked=Asked("3.18", "bioc"))
+    opened = serving.open_view(mirrored, "bioconductor", "latest", asked=Asked("3.18", "bioc"), who=serving.inside)
     assert {row.file.version for row in opened.view.of_package(PackageName("Biobase"))} == {"2.62.0", "2.62.1"}
 
 

@@ -163,7 +163,7 @@ def test_a_size_that_is_learnt_changes_no_old_index(mirrored: App, stocked: Fake
     stocked.fail(f"{CONTRIB}/Meta/current.rds", "404")
     sync(mirrored)
     before = listed_rows(mirrored)
-    (listed,) = serving.open_view(mirrored, "cran", "latest").view.of_package(PackageName("beta"))
+    (listed,) = serving.open_view(mirrored, "cran", "latest", who=serving.inside).view.of_package(PackageName("beta"))
 
     async def fetched() -> None:
         await view.fetch(mirrored, listed).result()
@@ -173,7 +173,7 @@ def test_a_size_that_is_learnt_changes_no_old_index(mirrored: App, stocked: Fake
 
 
 def listed_rows(app: App) -> bytes:
-    view = serving.open_view(app, "cran", "latest").view
+    view = serving.open_view(app, "cran", "latest", who=serving.inside).view
     return render(view.current(), view.tells_sha256)
 
 
@@ -243,7 +243,7 @@ def test_a_clock_that_was_set_back_opens_no_closed_day(mirrored: App, stocked: F
 def test_the_cache_is_not_taken_for_another_database(mirrored: App, stocked: FakeCran, clock: Clock) -> None:
     """Rendered indexes are found by what they show, not by ids that a restored database gives anew."""
     sync(mirrored)
-    opened = serving.open_view(mirrored, "cran", "latest")
+    opened = serving.open_view(mirrored, "cran", "latest", who=serving.inside)
     later = {id_: time + timedelta(seconds=1) for id_, time in opened.times.items()}
     assert replace(opened, times=later).key != opened.key
 
@@ -260,7 +260,7 @@ def test_file_upstreams(mirrored: App, stocked: FakeCran, tmp_path: Path) -> Non
     )
     on_disk = replace(mirrored, settings=settings)
     assert sync(on_disk).added == 2
-    opened = serving.open_view(on_disk, "cran", "latest")
+    opened = serving.open_view(on_disk, "cran", "latest", who=serving.inside)
     (listed,) = opened.view.of_package(PackageName("beta"))
 
     async def fetched() -> bytes:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
@@ -21,9 +22,12 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from entrepot.settings import Settings
 from tests.support.fake_server import FakeServer
-from tests.support.server import NOON
+from tests.support.server import NOON, Clock, Live, installed, running
 
+GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
+TOKEN_TYPE = "urn:ietf:params:oauth:token-type:"
 AnyKey = RSAKey | ECKey | OKPKey
 _SHARED: list[RSAKey] = []
 
@@ -131,3 +135,42 @@ def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: str = ""
 def encoded(data: bytes) -> str:
     """base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+# --- the other side ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def federated(
+    settings: Settings, clock: Clock, federations: Mapping[str, Mapping[str, Any]], **sections: Any
+) -> Iterator[Live]:
+    """A site with these identity federations, and a closed repository `team` of a local source `tools`."""
+    whole = settings.model_dump(exclude={"file"}) | {"identity_federation": federations, **sections}
+    with installed(Settings.model_validate(whole), clock) as app, running(app) as site:
+        for path, body in (
+            ("/sources", {"name": "tools", "type": "local"}),
+            ("/repos", {"name": "team", "type": "r", "authenticated": True}),
+            ("/repos/team/sources", {"source": "tools"}),
+        ):
+            status, answer = site.api("POST", path, body)
+            assert status in (200, 201), answer
+        yield site
+
+
+def exchange(site: Live, text: str, /, **fields: str | None) -> tuple[int, dict[str, Any]]:
+    """(status, JSON) of an exchange; `fields` are more or other ones of the form, None leaves one out."""
+    form = {
+        "grant_type": GRANT,
+        "subject_token": text,
+        "subject_token_type": f"{TOKEN_TYPE}id_token",
+        **fields,
+    }
+    sent = {name: value for name, value in form.items() if value is not None}
+    answer = site.pool.request_encode_body("POST", f"{site.address}/__api__/token", fields=sent, encode_multipart=False)
+    assert answer.headers["Cache-Control"] == "no-store"
+    return answer.status, answer.json()
+
+
+def reads(site: Live, token: str, repository: str = "team") -> int:
+    """The status of a closed repository's index for whoever has a token."""
+    return site.get(f"/{repository}/latest/src/contrib/PACKAGES", Authorization=f"Bearer {token}").status

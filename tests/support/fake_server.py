@@ -168,6 +168,10 @@ class FakeServer:
                     del self._faults[name]
             return fault
 
+    def take_form(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """The status and the JSON that a POST is answered with; subclasses know some."""
+        return 405, b"{}"
+
     def pause(self, seconds: float) -> None:
         """Sleep, but not beyond the server's end."""
         self._stopping.wait(seconds)
@@ -228,6 +232,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(304, {"ETag": served.etag})
         else:
             self._send(served)
+
+    def do_POST(self) -> None:
+        path = unquote(urlsplit(self.path).path).lstrip("/")
+        fake, headers = self.server.fake, {name.title(): value for name, value in self.headers.items()}
+        body = self.rfile.read(int(headers.get("Content-Length", "0")))
+        fake.requests.append(Asked(self.command, path, headers))
+        fault = fake.take_fault(path)
+        if fault:
+            self._misbehave(fault, Served(b"", EPOCH))
+            return
+        status, told = fake.take_form(path, headers, body)
+        self._plain(status, told, {"Content-Type": "application/json"})
 
     def do_HEAD(self) -> None:
         self.do_GET()

@@ -59,8 +59,8 @@ def forget_heartbeats(settings: Settings) -> None:
 class Served:
     """`entrepot serve`, a context manager that is entered when it listens; killed at the end if it still runs."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.process = entrepot(settings, "serve")
+    def __init__(self, settings: Settings, *, stderr: int = subprocess.DEVNULL) -> None:
+        self.process = entrepot(settings, "serve", stderr=stderr)
         self.address = ""
         self._data_dir = settings.server.data_dir
         self._pool = urllib3.PoolManager(retries=False)

@@ -77,7 +77,7 @@ class Tools:
         done = subprocess.run(
             [str(program(name)), *arguments],
             cwd=cwd or self.folder,
-            env=self._environment() | dict(env or {}),
+            env=self.environment() | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -112,7 +112,8 @@ class Tools:
         done = subprocess.run([venv / "bin" / "python", "-Ic", code], capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What a client sees of this machine."""
         proxies = {f"{scheme}_proxy": NOWHERE for scheme in ("http", "https", "all")}
         return {
             **proxies,

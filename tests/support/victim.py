@@ -239,7 +239,7 @@ def _fetch(app: Any, *, package: str) -> None:
     from entrepot.operations import serving, view
 
     async def read() -> None:
-        (listed,) = serving.open_view(app, "cran", "latest").view.of_package(PackageName(package))
+        (listed,) = serving.open_view(app, "cran", "latest", who=serving.inside).view.of_package(PackageName(package))
         flight = view.fetch(app, listed)
         async for _ in flight.chunks():
             pass
@@ -264,7 +264,7 @@ def _ask(app: Any, *, tail: str) -> None:
     from entrepot.operations import serving, view
 
     def answer() -> Any:
-        opened = serving.open_view(app, "pypi", "latest")
+        opened = serving.open_view(app, "pypi", "latest", who=serving.inside)
         return serving.answer(opened, Ask(tail.rstrip("/"), is_folder=tail.endswith("/")))
 
     async def read(listed: Any) -> None:

@@ -572,3 +572,10 @@ def test_the_home_page_tells_how_to_use_a_repository(site: Live) -> None:
     assert '"mine" = "http://packages.example.org/mine/latest"' in html.unescape(page)
     assert "pip install --index-url http://packages.example.org/pypi/latest/simple/ PROJECT" in page
     assert "uv pip install --default-index http://packages.example.org/pypi/latest/simple/ PROJECT" in page
+
+
+def test_a_git_builder_may_be_sent_its_name(live: Live) -> None:
+    """The body of an edit may have the package's name, as the API's description says."""
+    assert live.api("POST", "/sources", {"name": "built", "type": "git"})[0] == 201
+    status, answer = live.api("PATCH", "/sources/built/git-builders/x", {"name": "y"})
+    assert (status, answer["code"]) == (404, "git-builder-not-found")

@@ -15,6 +15,7 @@ from entrepot.cli import (
     audit,
     binaries,
     bioconductor,
+    bootstrap,
     builders,
     checking,
     comparing,
@@ -23,6 +24,7 @@ from entrepot.cli import (
     describe,
     jobs,
     listing,
+    login,
     packages,
     repos,
     rewriting,
@@ -32,6 +34,7 @@ from entrepot.cli import (
     sync,
     sysreqs,
     targets,
+    tokens,
 )
 from entrepot.cli.options import Command, Group, UsageFault, with_session
 from entrepot.cli.session import Session
@@ -45,6 +48,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "create source": sources.create_source,
     "create git-builder": builders.create_git_builder,
     "create build-target": targets.create_build_target,
+    "create token": tokens.create_token,
     "edit repo": repos.edit_repo,
     "edit source": sources.edit_source,
     "edit git-builder": builders.edit_git_builder,
@@ -77,6 +81,7 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "list binary-builds": targets.list_binary_builds,
     "list git-credentials": credentials.list_git_credentials,
     "list ssh-keys": credentials.list_ssh_keys,
+    "list tokens": tokens.list_tokens,
     "info": listing.info,
     "diff": comparing.diff,
     "check": checking.check,
@@ -102,6 +107,13 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
     "rewrite-url": rewriting.rewrite_url,
     "encrypt": credentials.encrypt,
     "rotate-key": credentials.rotate_key,
+    "revoke token": tokens.revoke_token,
+    "whoami": tokens.whoami,
+    "login": login.login,
+    "login sso": login.login_sso,
+    "logout": login.logout,
+    "bootstrap": bootstrap.bootstrap,
+    "bootstrap keys": bootstrap.bootstrap_keys,
     "audit": audit.show,
     "audit verify": audit.verify,
     "serve": service.serve,
@@ -112,18 +124,22 @@ GRAMMAR: Mapping[str, Callable[..., None]] = {
 """Every command: the words -> the function. A verb with nouns may also be a command itself (`list`)."""
 
 VERBS: Mapping[str, str] = {
-    "create": "Create a repository, a source, a Git builder or a build target.",
+    "create": "Create a repository, a source, a Git builder, a build target or a token.",
     "edit": "Change a repository, a source, a Git builder or a Git credential.",
     "delete": "Delete a repository, a source, a Git builder, a build target or a Git credential.",
     "list": "List repositories, sources, packages, transactions, proposals, jobs, Git builders and their builds, build "
     "targets and their binary builds, Git "
-    "credentials.\n\nWithout a noun: every repository and source.",
+    "credentials, tokens.\n\nWithout a noun: every repository and source.",
     "run": "Run a Git builder or a build target.",
     "rerun": "Build once more what failed.",
     "import": "Import a credential for Git endpoints.",
     "add": "Add package files to a local source, packages of its snapshot to a curated one, or binary packages.\n\n"
     "Without a noun, all packages are added or none. For a curated source this shows a proposal, unless it is to be "
     "committed. For a Git source it makes a git builder, as 'create git-builder' does.",
+    "revoke": "Revoke a token.",
+    "login": "Keep a token for a server on this machine.\n\n"
+    "Without a noun the token is asked for, or read from standard input.",
+    "bootstrap": "Make the first token of a server that nobody can log in to.",
     "remove": "Remove packages, or binary packages alone.",
     "audit": "Show who did what, and who was refused, the newest first.\n\n'begun' is what began and never came to an "
     "end that is known.",

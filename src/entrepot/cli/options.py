@@ -26,7 +26,9 @@ Address = Annotated[
 Token = Annotated[
     str | None,
     typer.Option(
-        "--token", metavar="TOKEN", help="Token for that server; else ENTREPOT_TOKEN or PACKAGEMANAGER_TOKEN."
+        "--token",
+        metavar="TOKEN",
+        help="Token for that server; else ENTREPOT_TOKEN or PACKAGEMANAGER_TOKEN, else that of 'entrepot login'.",
     ),
 ]
 Config = Annotated[
@@ -147,7 +149,10 @@ def _process_value(option: Any, convert: Callable[..., Any], ctx: Any, value: An
     return convert(ctx, value) if needs_it else value
 
 
-_TRUTH = {"1": True, "t": True, "true": True, "0": False, "f": False, "false": False}
+_TRUTH = {
+    **dict.fromkeys(("1", "t", "true", "yes"), True),
+    **dict.fromkeys(("0", "f", "false", "no"), False),
+}
 
 
 def from_cobra(options: Sequence[Any], args: Sequence[str]) -> list[str]:

@@ -100,7 +100,8 @@ def source_type(source: Source) -> str:
 
 def repository_line(repository: Repository) -> str:
     kind = _REPOSITORY_TYPES.get(repository["type"].lower(), repository["type"])
-    parts = (repository["name"], repository.get("description") or "", kind)
+    closed = "authenticated" if repository.get("auth") else ""
+    parts = (repository["name"], repository.get("description") or "", kind, closed)
     return "Repository: " + " - ".join(part for part in parts if part)
 
 

@@ -19,6 +19,10 @@ Source = Annotated[str, typer.Option("--source", metavar="NAME", help="Name of t
 SucceedOnExisting = Annotated[
     bool, typer.Option("--succeed-on-existing", help="Succeed without a change if it is there already.")
 ]
+Authenticated = Annotated[
+    bool | None,
+    typer.Option("--authenticated/--no-authenticated", help="Whether reading it needs a token."),
+]
 
 
 def create_repo(
@@ -29,15 +33,21 @@ def create_repo(
         str, typer.Option("--description", metavar="TEXT", help="What it is for.", show_default=False)
     ] = "",
     type: Annotated[str, typer.Option("--type", metavar="TYPE", help="r, bioconductor or python.")] = "r",
+    authenticated: Authenticated = None,
     succeed_on_existing: SucceedOnExisting = False,
 ) -> None:
     """Create a repository.
 
-    A repository is what package clients point at.
+    A repository is what package clients point at. Without --authenticated, [authentication] new_repos_auth_by_default
+    says whether reading it needs a token.
     """
     with session.connect() as (client, _):
         repository = client.create_repository(
-            name, type=type.lower(), description=description, succeed_on_existing=succeed_on_existing
+            name,
+            type=type.lower(),
+            description=description,
+            authenticated=authenticated,
+            succeed_on_existing=succeed_on_existing,
         )
     session.out.result(repository, [repository_line(repository)])
 
@@ -50,12 +60,13 @@ def edit_repo(
     description: Annotated[
         str | None, typer.Option("--description", metavar="TEXT", help="New description; '' empties it.")
     ] = None,
+    authenticated: Authenticated = None,
 ) -> None:
-    """Rename a repository or change its description."""
-    if new_name is None and description is None:
-        raise UsageFault("nothing to change", hint="give --new-name or --description")
+    """Rename a repository, change its description, or close or open it."""
+    if new_name is None and description is None and authenticated is None:
+        raise UsageFault("nothing to change", hint="give --new-name, --description or --authenticated")
     with session.connect() as (client, _):
-        repository = client.edit_repository(name, name=new_name, description=description)
+        repository = client.edit_repository(name, name=new_name, description=description, authenticated=authenticated)
     session.out.result(repository, [repository_line(repository)])
 
 

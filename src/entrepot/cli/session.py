@@ -6,17 +6,22 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from entrepot.cli.output import Out
-from entrepot.core.errors import Invalid
+from entrepot.core.errors import EntrepotError, Invalid
 
 if TYPE_CHECKING:
     from entrepot.client import Client
     from entrepot.settings import Settings
+
+
+_LARGEST_IDENTITY = 64 * 1024
 
 
 class OutputFormat(StrEnum):
@@ -45,6 +50,7 @@ class Session:
     output_format: OutputFormat | None = None
     verbose: bool | None = None
     expects_json: bool = False
+    has_warned: bool = field(default=False, init=False)
 
     def update(self, given: Mapping[str, Any]) -> None:
         """Take the flags that were given."""
@@ -85,19 +91,71 @@ class Session:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A client of the server that was named, or else of this machine's, which is started if need be."""
-        from entrepot.client import Client
+        """A client of the server that was named, or else of this machine's, which is started if need be.
 
+        Raises:
+            Invalid: the file of an identity or of tokens can't be read.
+            IdentityRefused: the server gives no token for the identity.
+        """
         address, token = remote(self, os.environ)
         if address:
-            with Client(address, token=token, insecure=bool(self.insecure)) as client:
+            with self._remote(address, token) as client:
                 yield Connection(client, in_process=False)
             return
+        from entrepot.client import Client
+
         settings = self.settings()
         from entrepot.web.local import open_local
 
         with open_local(settings) as local, Client(local.address, token=self.token or local.token) as client:
             yield Connection(client, in_process=local.in_process)
+
+    @contextmanager
+    def connect_to(self, address: str, token: str | None) -> Iterator[Client]:
+        """A client of a server with that token or none, wherever others could be found."""
+        from entrepot.client import Client
+
+        if token:
+            self._warn_of_listeners(address)
+        with Client(address, token=token, insecure=bool(self.insecure)) as client:
+            yield client
+
+    @contextmanager
+    def _remote(self, address: str, token: str | None) -> Iterator[Client]:
+        """A client of a remote server, with the token that was given, that is given for an identity, or that was kept
+        at a login."""
+        from entrepot.client import tokenfile
+
+        kept: Path | None = None
+        identity = None if token else identity_file(self, os.environ)
+        if identity is not None:
+            text = _identity(identity)
+            self._warn_of_listeners(address)
+            with self.connect_to(address, None) as client:
+                token = client.exchange_identity(text)
+        elif token is None:
+            path = tokenfile.place(os.environ)
+            found = tokenfile.find(path, address)
+            token, kept = (found.token, path) if found else (None, None)
+        try:
+            with self.connect_to(address, token) as client:
+                yield client
+        except EntrepotError as error:
+            if getattr(error, "status", None) == 401:
+                error.hint = (
+                    "give a token: --token, ENTREPOT_TOKEN, `entrepot login` or `entrepot login sso`"
+                    if kept is None
+                    else f"the token in {kept} is not good any more: `entrepot login` or `entrepot login sso`"
+                )
+            raise
+
+    def _warn_of_listeners(self, address: str) -> None:
+        """Say once that a token goes over the network as it is."""
+        url = urlsplit(address.strip())
+        if self.has_warned or url.scheme != "http" or _is_loopback(url.hostname or ""):
+            return
+        self.has_warned = True
+        self.out.info(f"Warning: the token goes to {url.hostname} without encryption; use https")
 
 
 def remote(session: Session, env: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -111,3 +169,38 @@ def remote(session: Session, env: Mapping[str, str]) -> tuple[str | None, str | 
     is_own = not session.address and bool(own[0])
     token = session.token or own[1] or (None if is_own else other[1])
     return address or None, token or None
+
+
+def identity_file(session: Session, env: Mapping[str, str]) -> Path | None:
+    """The file with an ID token, as `ENTREPOT_IDENTITY_TOKEN_FILE` or the other product's variable name it.
+
+    As for tokens, what was set for the other product isn't sent to an address that was set for Entrepot.
+    """
+    is_own = not session.address and bool(env.get("ENTREPOT_ADDRESS"))
+    other = None if is_own else env.get("PACKAGEMANAGER_IDENTITY_TOKEN_FILE")
+    named = env.get("ENTREPOT_IDENTITY_TOKEN_FILE") or other
+    return Path(named) if named else None
+
+
+def _identity(path: Path) -> str:
+    """Raises Invalid."""
+    hint = "it is what ENTREPOT_IDENTITY_TOKEN_FILE or PACKAGEMANAGER_IDENTITY_TOKEN_FILE names"
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_IDENTITY + 1)
+        text = data.decode("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = (getattr(error, "strerror", None) or "it is no text").lower()
+        raise Invalid(f"the identity token file {path} can't be read: {why}", hint=hint) from None
+    if not text or len(data) > _LARGEST_IDENTITY:
+        raise Invalid(f"the identity token file {path} holds no token", hint=hint)
+    return text
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False

@@ -30,6 +30,7 @@ from entrepot.client.shapes import (
     Sync,
 )
 from entrepot.client.targets import BinaryBuild, BuildTarget, StartedTarget
+from entrepot.client.tokens import CreatedToken, Token, Who
 
 __all__ = [
     "OVER",
@@ -48,6 +49,7 @@ __all__ = [
     "Checking",
     "Client",
     "Completeness",
+    "CreatedToken",
     "Credential",
     "Difference",
     "Fault",
@@ -65,5 +67,7 @@ __all__ = [
     "Started",
     "StartedTarget",
     "Sync",
+    "Token",
     "Verification",
+    "Who",
 ]

@@ -17,10 +17,12 @@ from urllib3.exceptions import HTTPError, LocationParseError, NameResolutionErro
 from entrepot.client.audit import AuditCalls
 from entrepot.client.binaries import BinaryCalls
 from entrepot.client.bioconductor import BioconductorCalls
+from entrepot.client.bootstrap import BootstrapCalls
 from entrepot.client.builders import BuilderCalls
 from entrepot.client.calls import PAGE_LIMIT, given
 from entrepot.client.credentials import CredentialCalls
 from entrepot.client.jobs import JobCalls
+from entrepot.client.login import LoginCalls
 from entrepot.client.multipart import Multipart
 from entrepot.client.repositories import RepositoryCalls
 from entrepot.client.setups import SetupCalls
@@ -31,6 +33,7 @@ from entrepot.client.shapes import (
 from entrepot.client.sources import SourceCalls
 from entrepot.client.sysreqs import SysreqsCalls
 from entrepot.client.targets import TargetCalls
+from entrepot.client.tokens import TokenCalls
 from entrepot.core.errors import Invalid, ServerUnreachable
 
 log = logging.getLogger(__name__)
@@ -51,6 +54,9 @@ class Client(
     SysreqsCalls,
     TargetCalls,
     AuditCalls,
+    TokenCalls,
+    LoginCalls,
+    BootstrapCalls,
 ):
     """Speaks to one server.
 
@@ -135,6 +141,11 @@ class Client(
         headers = {"Content-Type": "application/json"}
         return self._document(self._send(method, path, query=query, body=sent, headers=headers, timeout=timeout))
 
+    def _form(self, path: str, fields: Mapping[str, str]) -> Any:
+        """What a route of OAuth answers to a form; without a token, as the fields say who asks."""
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": None}
+        return self._document(self._send("POST", path, body=urlencode(fields).encode(), headers=headers))
+
     def _send(
         self,
         method: str,
@@ -142,7 +153,7 @@ class Client(
         *,
         query: Mapping[str, str | None] | None = None,
         body: bytes | Iterator[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
         timeout: float | None = None,
     ) -> urllib3.BaseHTTPResponse:
         asked = urlencode(given(**(query or {})))
@@ -154,7 +165,7 @@ class Client(
                 method,
                 url,
                 body=body,
-                headers={**self._headers, **(headers or {})},
+                headers=given(**{**self._headers, **(headers or {})}),
                 timeout=limits,
                 retries=False,  # a write that was cut off may have been done
                 redirect=False,  # the token is for this server only
@@ -176,6 +187,8 @@ class Client(
             return document
         if not isinstance(document, dict) or not isinstance(document.get("error"), str):
             raise self._not_ours(answer)
+        if isinstance(said := document.get("error_description"), str):
+            raise ApiError(said, code=document["error"], status=answer.status)  # RFC 6749, 5.2
         raise ApiError(
             document["error"],
             code=str(document.get("code") or "error"),

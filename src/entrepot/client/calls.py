@@ -32,6 +32,8 @@ class Calls:
             timeout: float | None = None,
         ) -> Any: ...
 
+        def _form(self, path: str, fields: Mapping[str, str]) -> Any: ...
+
         def _upload(
             self,
             path: str,

@@ -14,17 +14,31 @@ class RepositoryCalls(Calls):
         return cast(list[Repository], self._all("/repos"))
 
     def create_repository(
-        self, name: str, *, type: str = "r", description: str = "", succeed_on_existing: bool = False
+        self,
+        name: str,
+        *,
+        type: str = "r",
+        description: str = "",
+        authenticated: bool | None = None,
+        succeed_on_existing: bool = False,
     ) -> Repository:
+        """`authenticated`: whether reading it needs a token; None: as the server's settings say."""
         body = {"name": name, "type": type, "description": description, "succeed_on_existing": succeed_on_existing}
-        return cast(Repository, self._call("POST", "/repos", body=body))
+        return cast(Repository, self._call("POST", "/repos", body={**body, **given(authenticated=authenticated)}))
 
     def repository(self, repo: str) -> Repository:
         return cast(Repository, self._call("GET", f"/repos/{part(repo)}"))
 
-    def edit_repository(self, repo: str, *, name: str | None = None, description: str | None = None) -> Repository:
+    def edit_repository(
+        self,
+        repo: str,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        authenticated: bool | None = None,
+    ) -> Repository:
         """Change what is not None."""
-        body = given(name=name, description=description)
+        body = {**given(name=name, description=description), **given(authenticated=authenticated)}
         return cast(Repository, self._call("PATCH", f"/repos/{part(repo)}", body=body))
 
     def delete_repository(self, repo: str) -> None:

@@ -28,3 +28,38 @@ class Setup:
 
     repository_url: str
     blocks: tuple[Block, ...]
+
+
+TOKEN = "TOKEN"
+"""Stands where people put their own: nobody is shown one here."""
+
+
+def netrc(host: str, *, title: str = "The token, in a file that you alone can read (chmod 600)") -> Block:
+    """The line by which most programs find a login for a host, whatever its port."""
+    return Block(title, "~/.netrc", "text", f"machine {host} login __token__ password {TOKEN}")
+
+
+def netrc_of_image(host: str, install: str) -> Block:
+    """A token for one step of a build, which the image doesn't keep; `install` is what needs it."""
+    text = f"RUN --mount=type=secret,id=netrc,target=/root/.netrc \\\n    {install}"
+    title = f"The token for {host}, of a ~/.netrc: docker build --secret id=netrc,src=$HOME/.netrc"
+    return Block(title, "Dockerfile", "dockerfile", text)
+
+
+def netrc_of_workflow(host: str) -> Block:
+    """A step that puts a secret of the workflow's repository where programs look for it."""
+    lines = [
+        "- run: |",
+        f'    echo "machine {host} login __token__ password $PACKAGES_TOKEN" >> ~/.netrc',
+        "    chmod 600 ~/.netrc",
+        "  env:",
+        "    PACKAGES_TOKEN: ${{ secrets.PACKAGES_TOKEN }}",
+    ]
+    title = "A step before it; identity federation gives a token without a secret"
+    return Block(title, ".github/workflows/*.yml", "yaml", "\n".join(lines))
+
+
+def integration_of_connect(address: str) -> Block:
+    """How Connect comes by tokens of its own."""
+    title = "Connect gets its tokens by itself: an integration of the template ppm, and identity federation here"
+    return Block(title, "", "json", f'{{"ppm_url": "{address}", "scopes": "repos:read:*"}}')

@@ -173,11 +173,10 @@ class AuditLog:
             with self._db.write(shows=False) as connection:
                 rows = audit.add(connection, [waiting.entry for waiting in batch])
         except Exception as error:
-            if not isinstance(error, EntrepotError):
-                _log.exception("the audit log could not be written")
+            told = error if isinstance(error, EntrepotError) else _unwritable(error)
             for waiting in batch:
                 if waiting.written is not None:
-                    waiting.written.set_exception(error)
+                    waiting.written.set_exception(told)
             lost = sum(waiting.written is None for waiting in batch)
             with self._changed:
                 self._lost += lost
@@ -185,3 +184,10 @@ class AuditLog:
         for waiting, row in zip(batch, rows, strict=True):
             if waiting.written is not None:
                 waiting.written.set_result(row.id)
+
+
+def _unwritable(error: Exception) -> EntrepotError:
+    """What whoever wants to do something is told where the log itself is broken."""
+    _log.error("the audit log can't be written", exc_info=error)
+    hint = "the server's log has the reason"
+    return DatabaseUnavailable("the audit log can't be written, and nothing is done without it", hint=hint)

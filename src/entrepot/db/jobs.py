@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -124,16 +124,29 @@ def page(
     state: str | None = None,
     kind: str | None = None,
     source_id: int | None = None,
+    among: Collection[int] | None = None,
     ascending: bool = False,
     limit: int,
     offset: int,
 ) -> tuple[list[Job], int]:
-    """Some jobs, newest first if nothing else is said, and the number of all that match."""
+    """Some jobs, newest first if nothing else is said, and the number of all that match.
+
+    Args:
+        among: only those of these sources; None: all, also those of no source.
+    """
     query = _only(select(jobs), state=state, kind=kind, source_id=source_id)
+    if among is not None:
+        query = query.where(jobs.c.source_id.in_(list(among)))
     total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     order = jobs.c.id.asc() if ascending else jobs.c.id.desc()
     rows = connection.execute(query.order_by(order).limit(limit).offset(offset)).mappings()
     return [_job(row) for row in rows], total
+
+
+def source_ids(connection: Connection) -> set[int]:
+    """All sources that there are jobs of."""
+    query = select(jobs.c.source_id).where(jobs.c.source_id.is_not(None)).distinct()
+    return set(connection.execute(query).scalars())
 
 
 def change(connection: Connection, id_: int, **values: Any) -> None:

@@ -63,6 +63,11 @@ def live(connection: Connection) -> list[Repository]:
     return [_repository(row) for row in connection.execute(query).mappings()]
 
 
+def closed(connection: Connection) -> frozenset[int]:
+    """Ids of the closed repositories, deleted ones too: what is known of these doesn't become open."""
+    return frozenset(connection.execute(select(repositories.c.id).where(repositories.c.authenticated)).scalars())
+
+
 def any_closed(connection: Connection) -> bool:
     """Whether any live repository is closed."""
     query = select(repositories.c.id).where(repositories.c.deleted.is_(None), repositories.c.authenticated)

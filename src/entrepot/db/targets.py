@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, false, func, insert, or_, select, update
 
 from entrepot.core.errors import TargetNotFound
 from entrepot.core.model import PackageName, TransactionId
@@ -56,10 +56,12 @@ def get(connection: Connection, name: str) -> Target:
     """As `find`. Raises TargetNotFound."""
     target = find(connection, name)
     if target is None:
-        raise TargetNotFound(
-            f"there is no build target named {name!r}", hint="`entrepot list build-targets` shows them"
-        )
+        raise not_found(name)
     return target
+
+
+def not_found(name: str) -> TargetNotFound:
+    return TargetNotFound(f"there is no build target named {name!r}", hint="`entrepot list build-targets` shows them")
 
 
 def names(connection: Connection, ids: Iterable[int]) -> dict[int, str]:
@@ -122,28 +124,55 @@ def page(
     source_id: int | None = None,
     package: str | None = None,
     status: str | None = None,
+    among: Collection[tuple[int, int]] | None = None,
     limit: int,
     offset: int,
 ) -> tuple[list[BinaryBuild], int]:
-    """Attempts, the newest first, and how many there are in all."""
+    """Attempts, the newest first, and how many there are in all.
+
+    Args:
+        among: (target, source) of those that count; None: all.
+    """
     of = binary_builds.c
     wanted = ((of.target_id, target_id), (of.source_id, source_id), (of.package, package), (of.status, status))
     query: Select[Any] = select(*_BUILD_COLUMNS)
     query = query.where(*(column == value for column, value in wanted if value is not None))
+    if among is not None:
+        query = query.where(_of_any(among))
     total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     rows = connection.execute(query.order_by(of.id.desc()).limit(limit).offset(offset)).mappings()
     return [BinaryBuild(**row) for row in rows], total
 
 
+def tried(connection: Connection) -> list[tuple[int, str, int]]:
+    """(target, the name of its repository, source) of all attempts, each once."""
+    of, targets = binary_builds.c, build_targets.c
+    query = select(of.target_id, targets.repository, of.source_id).join(build_targets, targets.id == of.target_id)
+    return [(row.target_id, row.repository, row.source_id) for row in connection.execute(query.distinct())]
+
+
+def _of_any(pairs: Collection[tuple[int, int]]) -> ColumnElement[bool]:
+    of = binary_builds.c
+    return or_(false(), *(and_(of.target_id == target, of.source_id == source) for target, source in pairs))
+
+
 def last_of(
-    connection: Connection, *, source_ids: Iterable[int], package: str, version: str | None, platforms: Iterable[str]
+    connection: Connection,
+    *,
+    source_ids: Iterable[int],
+    package: str,
+    version: str | None,
+    platforms: Iterable[str],
+    among: Collection[tuple[int, int]] | None = None,
 ) -> BinaryBuild | None:
-    """The last attempt at a package of one of these sources for one of these platforms."""
+    """The last attempt at a package of one of these sources for one of these platforms; `among` as in `page`."""
     of = binary_builds.c
     query = select(*_BUILD_COLUMNS).where(of.source_id.in_(list(source_ids)), of.package == package)
     query = query.where(of.platform.in_(list(platforms)))
     if version is not None:
         query = query.where(of.version == version)
+    if among is not None:
+        query = query.where(_of_any(among))
     row = connection.execute(query.order_by(of.id.desc()).limit(1)).mappings().one_or_none()
     return BinaryBuild(**row) if row else None
 

@@ -2,7 +2,7 @@
 
 A repository that is closed is read by those who have `repos:read` for it. Its name is no secret that an answer gives
 away: who may not read it is told the same of it as of a name that nobody uses. A source is seen by whoever may read one
-of its repositories or may write to it; one that no repository shows is open as long as nothing here is closed.
+of its repositories or may write to it; one that no repository shows is open as long as nothing here was ever closed.
 """
 
 from __future__ import annotations
@@ -48,8 +48,9 @@ def access_of(token: Token) -> Access:
 class Sight:
     """What somebody sees of this installation.
 
-    `closed` are the ids of closed repositories, `shown_by` source id -> ids of repositories that are subscribed to it,
-    `owners` the id of a part of a source -> that source; all are empty where nothing needs to be looked up.
+    `closed` are the ids of repositories that are closed, or were when they were deleted, `shown_by` source id -> ids of
+    repositories that are subscribed to it, `owners` the id of a part of a source -> that source; all are empty where
+    nothing needs to be looked up.
     """
 
     access: Access
@@ -78,7 +79,7 @@ def sight(connection: Connection, access: Access) -> Sight:
     """What somebody sees: a few statements, one where nothing is closed, none for those who may read everything."""
     if access.has_all_of(Scope.REPOS_READ):
         return Sight(access)
-    closed = frozenset(each.id for each in db_repositories.live(connection) if each.is_closed)
+    closed = db_repositories.closed(connection)
     if not closed:
         return Sight(access)
     shown_by: dict[int, list[int]] = {}
@@ -99,10 +100,11 @@ def admit(connection: Connection, app: App, access: Access, repository: Reposito
     Raises:
         Unauthenticated, Forbidden: they may not, or it could be that they may not.
     """
-    if repository is not None:
-        if repository.is_closed and not access.may_read(repository.id):
-            raise refusal(access, "repository", name, Scope.REPOS_READ)
-    elif not access.has_all_of(Scope.REPOS_READ) and _anything_closed(app, connection):
+    if repository is not None and (not repository.is_closed or access.may_read(repository.id)):
+        return
+    # Asked for both, so that a refusal takes as long whether there is one of that name or not.
+    is_any_closed = not access.has_all_of(Scope.REPOS_READ) and _anything_closed(app, connection)
+    if repository is not None or is_any_closed:
         raise refusal(access, "repository", name, Scope.REPOS_READ)
 
 
@@ -115,10 +117,14 @@ def admit_to_repository(app: App, access: Access, name: str) -> None:
 def admit_to_source(app: App, access: Access, name: str) -> None:
     """Let somebody read of a source. Raises Unauthenticated, Forbidden."""
     with app.db.read() as connection:
-        source, seen = db_sources.find(connection, name), sight(connection, access)
-        may = seen.sees_all if source is None else seen.sees_source(source.id)
-        if not may:
-            raise refusal(access, "source", name, Scope.REPOS_READ)
+        admit_source(connection, sight(connection, access), name)
+
+
+def admit_source(connection: Connection, seen: Sight, name: str) -> None:
+    """As `admit_to_source`, of what was looked up before."""
+    source = db_sources.find(connection, name)
+    if not (seen.sees_all if source is None else seen.sees_source(source.id)):
+        raise refusal(seen.access, "source", name, Scope.REPOS_READ)
 
 
 def admit_to_write(app: App, access: Access, name: str) -> None:

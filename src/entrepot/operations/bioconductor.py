@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.bioconductor import PARTS, RELEASE, Config, is_version, part_path, version_key
 from entrepot.core.errors import BioconductorVersionNotFound, Invalid, NeverSynced
 from entrepot.core.model import Repository, Source, Subscription
@@ -20,6 +21,7 @@ from entrepot.db import sources as db_sources
 from entrepot.db.transactions import DatabaseHistory
 from entrepot.ecosystems.r import bioconfig
 from entrepot.ecosystems.r.bioconductor import Asked
+from entrepot.operations.access import sight
 from entrepot.sources import bioconductor as source_of
 from entrepot.sources.bioconductor import known_config
 
@@ -42,14 +44,19 @@ class Version:
     errors: dict[str, str]
 
 
-def versions(app: App) -> list[Version]:
-    """All that upstream's configuration knows from 3.1 on, the newest first; none before the first sync."""
+def versions(app: App, *, access: Access = INSIDE) -> list[Version]:
+    """All that upstream's configuration knows from 3.1 on, the newest first; none before the first sync.
+
+    What is mirrored of them is told of what somebody sees.
+    """
     with app.db.read() as connection:
         meta = db_bioconductor.meta_source(connection)
         config = _config(connection, meta)
         if meta is None or config is None:
             return []
-        ids = db_bioconductor.part_ids(connection, config.versions)
+        seen = sight(connection, access)
+        every = db_bioconductor.part_ids(connection, config.versions)
+        ids = {path: id_ for path, id_ in every.items() if seen.sees_source(id_)}
         counts = db_files.counts_current(connection, list(ids.values()), has_archive=True) if ids else {}
         states = {state.source_id: state for state in db_sources.mirror_states(connection, ids.values())}
     found = []

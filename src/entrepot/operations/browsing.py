@@ -14,7 +14,16 @@ from entrepot.core.access import INSIDE, Access
 from entrepot.core.bioconductor import RELEASE
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import NotFound
-from entrepot.core.model import FOREVER, File, RepositoryType, Source, SourceType, Subscription, Transaction, TransactionId
+from entrepot.core.model import (
+    FOREVER,
+    File,
+    RepositoryType,
+    Source,
+    SourceType,
+    Subscription,
+    Transaction,
+    TransactionId,
+)
 from entrepot.core.snapshots import (
     AsOfDay,
     AsOfTransaction,

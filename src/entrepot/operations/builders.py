@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core import giturls
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import BuildNotFound, Invalid, NameTaken, WrongType
 from entrepot.core.gitbuilds import Builder, Trigger, Update, UpdateState
 from entrepot.core.model import PackageName, Source, SourceType
@@ -22,6 +23,7 @@ from entrepot.db.jobs import Job
 from entrepot.ecosystems.python import names as python_names
 from entrepot.ecosystems.r import versions as r_versions
 from entrepot.operations import building, credentials
+from entrepot.operations.access import sight
 from entrepot.sources.kinds import KINDS
 
 JOB = "build"
@@ -90,7 +92,7 @@ def create_builder(
         return _info(connection, made, found), _request(app, connection, made, actor), True
 
 
-def edit_builder(app: App, source: str, name: str, *, actor: str, **changes: Any) -> tuple[BuilderInfo, Job]:
+def edit_builder(app: App, source: str, name: str, /, *, actor: str, **changes: Any) -> tuple[BuilderInfo, Job]:
     """Change what a builder watches and how it builds, and let it look at once.
 
     Args:
@@ -138,11 +140,12 @@ def delete_all(connection: Connection, source: Source, now: datetime) -> list[in
     return [job.id for job in db_jobs.active(connection, kind=JOB, source_id=source.id)]
 
 
-def list_builders(app: App, source: str | None = None) -> list[BuilderInfo]:
-    """All builders, or those of a source, in the order in which they were made."""
+def list_builders(app: App, source: str | None = None, *, access: Access = INSIDE) -> list[BuilderInfo]:
+    """All builders that somebody sees, or those of a source, in the order in which they were made."""
     with app.db.read() as connection:
+        seen = sight(connection, access)
         of = db_sources.get(connection, source).id if source is not None else None
-        found = db_builders.live(connection, source_id=of)
+        found = [each for each in db_builders.live(connection, source_id=of) if seen.sees_source(each.source_id)]
         names = db_sources.names(connection, {builder.source_id for builder in found})
         keys = {row.id: row.name for row in db_credentials.every(connection)}
         jobs = {job.subject: job.id for job in db_jobs.active(connection, kind=JOB)}

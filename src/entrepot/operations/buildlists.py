@@ -9,13 +9,16 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import BuildNotFound
 from entrepot.core.gitbuilds import Builder, UpdateState
 from entrepot.db import builders as db_builders
 from entrepot.db import jobs as db_jobs
 from entrepot.db import sources as db_sources
+from entrepot.db import transactions as db_transactions
 from entrepot.db.builders import Attempt
-from entrepot.operations.browsing import Page
+from entrepot.operations.access import sight
+from entrepot.operations.browsing import Page, sees_transaction
 from entrepot.operations.builders import JOB, check_builds, named
 
 
@@ -65,10 +68,12 @@ def list_builds(app: App, source: str, name: str | None, page: Page, *, newest_o
     return [*first, *(_build(attempt, builders) for attempt in done)], total + len(open_)
 
 
-def read_log(app: App, transaction: int) -> str:
-    """The log of the attempt that a transaction records. Raises BuildNotFound."""
+def read_log(app: App, transaction: int, *, access: Access = INSIDE) -> str:
+    """The log of the attempt that a transaction records. Raises BuildNotFound: there is none, or they don't see it."""
     with app.db.read() as connection:
-        log = db_builders.log_of(connection, transaction)
+        row = db_transactions.get(connection, transaction)
+        is_seen = row is not None and sees_transaction(sight(connection, access), row)
+        log = db_builders.log_of(connection, transaction) if is_seen else None
     if log is None:
         raise BuildNotFound(
             f"transaction {transaction} is no build from Git", hint="`entrepot list git-builds` shows their numbers"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import Invalid, WrongType
 from entrepot.core.model import Repository, RepositoryType
 from entrepot.core.setups import Setup
@@ -31,11 +33,12 @@ class Wish:
     bioc_version: str | None = None
 
 
-def client_setup(app: App, repo: str, wish: Wish, *, address: str) -> Setup:
-    """The blocks for an environment.
+def client_setup(app: App, repo: str, wish: Wish, *, address: str, access: Access = INSIDE) -> Setup:
+    """The blocks for an environment; of a closed repository with those by which it gets a token, which is none of ours.
 
     Args:
         address: the server's, without a slash at its end.
+        access: who asks: told of no other repository than they may read.
 
     Raises:
         RepositoryNotFound, SnapshotNotFound
@@ -48,18 +51,22 @@ def client_setup(app: App, repo: str, wish: Wish, *, address: str) -> Setup:
     _check_system(repository, wish)
     if not isinstance(parse_snapshot(wish.snapshot), Latest):
         open_view(app, repository.name, wish.snapshot, who=inside)
-    base = f"{address}/{repository.name}"
+    base, host, is_closed = f"{address}/{repository.name}", urlsplit(address).hostname or "", repository.is_closed
     if repository.type is RepositoryType.PYTHON:
-        url = f"{base}/{wish.snapshot}/simple"
-        return Setup(url, tuple(python.ENVIRONMENTS[wish.environment or "pip"](url)))
+        url, environment = f"{base}/{wish.snapshot}/simple", wish.environment or "pip"
+        first = python.authentication(environment, host, address) if is_closed else []
+        return Setup(url, (*first, *python.ENVIRONMENTS[environment](url)))
+    environment = wish.environment or "r"
     if repository.type is RepositoryType.BIOCONDUCTOR:
         url = base if wish.snapshot == "latest" else f"{base}/{wish.snapshot}"
-        places = _with_bioconductor(app, wish, address, url)
+        cran = serverstatus.offer(app).cran_repo(access)
+        is_closed |= cran is not None and cran.is_closed
+        places = _with_bioconductor(app, wish, address, url, cran.name if cran is not None else "")
     else:
         url = _url(address, repository.name, wish.snapshot, wish.distribution)
         places = Places(url, f"{base}/{wish.snapshot}", wish.distribution is not None)
-    blocks = r.ENVIRONMENTS[wish.environment or "r"](places)
-    return Setup(url, tuple(blocks))
+    first = r.authentication(environment, host, address) if is_closed else []
+    return Setup(url, (*first, *r.ENVIRONMENTS[environment](places)))
 
 
 def _check_environment(repository: Repository, wish: Wish) -> None:
@@ -101,10 +108,9 @@ def _url(address: str, repo: str, snapshot: str, distribution: str | None) -> st
     return f"{address}/{repo}{binary}/{snapshot}"
 
 
-def _with_bioconductor(app: App, wish: Wish, address: str, url: str) -> Places:
+def _with_bioconductor(app: App, wish: Wish, address: str, url: str, cran: str) -> Places:
     """Bioconductor with the CRAN that goes with the version: that day of the repository that people mean by CRAN."""
     version, day = _version(app, wish)
-    cran = serverstatus.offer(app).cran_repo
     return Places(
         _url(address, cran, day, wish.distribution) if cran else None,
         _url(address, cran, day, None) if cran else None,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.model import RepositoryType
+from entrepot.core.access import INSIDE, Access
+from entrepot.core.model import Repository, RepositoryType
 from entrepot.core.platforms import Platform, System
 from entrepot.db import jobs as db_jobs
 from entrepot.db import parts as db_parts
@@ -21,6 +22,7 @@ from entrepot.db.sources import MirrorState
 from entrepot.ecosystems.r import distributions, macos
 from entrepot.ecosystems.r.distributions import Distribution
 from entrepot.operations import bioconductor, syncing
+from entrepot.operations.access import sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,20 @@ class Distro:
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What changes with the catalogue alone: the systems, the minor versions of R with binary packages (newest first),
-    folders of macOS (`ecosystems.r.macos`), the repository of R that people mean if they name none, and the versions of
-    Bioconductor (`operations.bioconductor`)."""
+    folders of macOS (`ecosystems.r.macos`), the repositories of R packages that have a mirror, and the versions of
+    Bioconductor (`operations.bioconductor`); how many repositories there are, and how many of them are closed."""
 
     distros: tuple[Distro, ...]
     r_versions: tuple[str, ...]
     macos_folders: dict[str, dict[str, str]]
-    cran_repo: str
+    cran_repos: tuple[Repository, ...]
     bioc_versions: tuple[Mapping[str, str], ...]
+    repositories: int
+    closed: int
+
+    def cran_repo(self, access: Access) -> Repository | None:
+        """The repository of R that somebody means who names none: the first of those that they may read."""
+        return next((each for each in self.cran_repos if not each.is_closed or access.may_read(each.id)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,16 @@ def _offer(app: App, connection: Connection) -> Offer:
     ]
     versions = sorted({each.r for each in there}, key=_version, reverse=True)
     bioc_versions = tuple(bioconductor.status_versions(app))
-    return Offer(tuple(distros), tuple(versions), macos.folders(there), _cran_repo(connection), bioc_versions)
+    repositories = db_repositories.live(connection)
+    return Offer(
+        tuple(distros),
+        tuple(versions),
+        macos.folders(there),
+        _cran_repos(connection, repositories),
+        bioc_versions,
+        repositories=len(repositories),
+        closed=sum(each.is_closed for each in repositories),
+    )
 
 
 def _linux(known: Distribution, there: Collection[str]) -> Distro:
@@ -116,21 +133,23 @@ def _version(r: str) -> tuple[int, ...]:
     return tuple(int(part) for part in r.split("."))
 
 
-def _cran_repo(connection: Connection) -> str:
-    """The first repository of R packages that has a mirror."""
+def _cran_repos(connection: Connection, repositories: Sequence[Repository]) -> tuple[Repository, ...]:
+    """The repositories of R packages that have a mirror."""
     subscribed = db_repositories.subscribed(connection)
     mirrors = {source.id for source in db_sources.live(connection) if source.is_mirror}
-    for repository in db_repositories.live(connection):
-        if repository.type is RepositoryType.R and mirrors.intersection(subscribed.get(repository.id, ())):
-            return repository.name
-    return ""
+    return tuple(
+        each
+        for each in repositories
+        if each.type is RepositoryType.R and mirrors.intersection(subscribed.get(each.id, ()))
+    )
 
 
-def mirror_statuses(app: App) -> list[MirrorStatus]:
-    """How the syncs of all mirrors go now."""
+def mirror_statuses(app: App, *, access: Access = INSIDE) -> list[MirrorStatus]:
+    """How the syncs of all mirrors go now that somebody sees."""
     with app.db.read() as connection:
+        seen = sight(connection, access)
         states = {state.source_id: state for state in db_sources.mirror_states(connection)}
-        live = [source for source in db_sources.live(connection) if source.id in states]
+        live = [source for source in db_sources.live(connection) if source.id in states and seen.sees_source(source.id)]
         jobs: dict[int | None, int] = {}
         for job in db_jobs.active(connection, kind="sync"):
             jobs.setdefault(job.source_id, job.id)

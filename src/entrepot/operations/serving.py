@@ -139,7 +139,10 @@ def open_view(app: App, repo: str, snapshot: str, *, who: Callable[[], Access], 
         resolved: _Resolved | None = app.snapshots.find(key)
         if resolved is not None and not app.db.is_fresh(resolved.version):
             resolved = None
-        repository = resolved.repository if resolved is not None else db_repositories.named(connection, repo)
+        repository = resolved.repository if resolved is not None else None
+        if repository is None or repository.is_closed:
+            # A closed one each time, as a name that nobody has: how long a refusal takes tells them not apart.
+            repository = db_repositories.named(connection, repo)
         if repository is None or repository.is_closed:
             admit(connection, app, who(), repository, repo)
         wanted = parse_snapshot(snapshot)

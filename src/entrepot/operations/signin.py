@@ -88,7 +88,8 @@ def begin(app: App, *, redirect_uri: str, browser: str, next_: str) -> str:
         "max_age": str(int(wanted.max_authentication_age)) if wanted.max_authentication_age else None,
     }
     if not wanted.disable_pkce:
-        more |= {"code_challenge": create_s256_code_challenge(verifier), "code_challenge_method": "S256"}
+        challenge = create_s256_code_challenge(verifier)  # type: ignore[no-untyped-call]
+        more |= {"code_challenge": challenge, "code_challenge_method": "S256"}
     url: str = prepare_grant_uri(
         _endpoint(metadata.authorization_endpoint),
         wanted.client_id,
@@ -146,6 +147,8 @@ def finish(app: App, returned: Returned, *, redirect_uri: str, browser: str) -> 
         nonce=sign_in.nonce,
         max_age=wanted.max_authentication_age or None,
     )
+    if not isinstance(claims.get("sub"), str):
+        raise IdentityRefused("the ID token has no subject (sub)")
     if wanted.require_login:
         began = (sign_in.expires - LIFETIME).timestamp()
         _check_fresh(claims.get("auth_time"), began)
@@ -178,15 +181,13 @@ def _redeem(
     """What the provider gives for a code (RFC 6749, 4.1.3). Raises IdentityRefused, UpstreamUnavailable,
     UpstreamInvalid, InvalidSettings."""
     secret = _secret(wanted)
-    body = prepare_token_request(
-        "authorization_code",
-        redirect_uri=redirect_uri,
-        code=code,
-        code_verifier="" if wanted.disable_pkce else verifier,
-    )
+    verifier = "" if wanted.disable_pkce else verifier
+    body = prepare_token_request("authorization_code", redirect_uri=redirect_uri, code=code, code_verifier=verifier)
     client = ClientAuth(wanted.client_id, secret, _method(secret, metadata))
     try:
-        url, headers, body = client.prepare("POST", _endpoint(metadata.token_endpoint), dict(_FORM), body)
+        url, headers, body = client.prepare(  # type: ignore[no-untyped-call]
+            "POST", _endpoint(metadata.token_endpoint), dict(_FORM), body
+        )
     except UnicodeEncodeError:
         raise InvalidSettings("[openid_connect] client_id and client_secret have letters that can't be sent") from None
     sent = app.issuers.post(url, body, headers)

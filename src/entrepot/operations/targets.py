@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
+from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import (
     BinaryBuildNotFound,
     Invalid,
@@ -28,6 +29,7 @@ from entrepot.db import targets as db_targets
 from entrepot.db.jobs import Job
 from entrepot.ecosystems.r import distributions
 from entrepot.operations import building
+from entrepot.operations.access import Sight, admit_source, sight
 from entrepot.operations.browsing import Page
 from entrepot.operations.rbinaries import Here, place
 
@@ -55,7 +57,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class TargetInfo:
-    """A target with the names that people know; `job` runs it or waits to, `sources` None are all that can be built."""
+    """A target with the names that people know; `job` runs it or waits to, `sources` None are all that can be built.
+
+    Whoever doesn't see everything is told of the sources that they see, and of no job and no fault, which may tell of
+    others."""
 
     target: Target
     sources: tuple[str, ...] | None
@@ -129,16 +134,22 @@ def delete_target(app: App, name: str) -> list[int]:
         return [job.id for job in db_jobs.active(connection, kind=JOB) if job.subject == target.id]
 
 
-def list_targets(app: App) -> list[TargetInfo]:
-    """All targets, in the order in which they were made."""
+def list_targets(app: App, *, access: Access = INSIDE) -> list[TargetInfo]:
+    """All targets that somebody sees, in the order in which they were made."""
     with app.db.read() as connection:
-        return [_info(connection, target) for target in db_targets.live(connection)]
+        seen = sight(connection, access)
+        found = filter(_sees_target(connection, seen), db_targets.live(connection))
+        return [_info(connection, target, seen) for target in found]
 
 
-def get_target(app: App, name: str) -> TargetInfo:
-    """Raises TargetNotFound."""
+def get_target(app: App, name: str, *, access: Access = INSIDE) -> TargetInfo:
+    """Raises TargetNotFound: there is none, or they don't see it."""
     with app.db.read() as connection:
-        return _info(connection, db_targets.get(connection, name))
+        seen = sight(connection, access)
+        target = db_targets.find(connection, name)
+        if target is None or not _sees_target(connection, seen)(target):
+            raise db_targets.not_found(name)
+        return _info(connection, target, seen)
 
 
 def request_run(app: App, name: str, *, actor: str) -> Job:
@@ -209,17 +220,26 @@ def list_builds(
     package: str | None = None,
     status: str | None = None,
     page: Page,
+    access: Access = INSIDE,
 ) -> tuple[list[BuildInfo], int]:
-    """Attempts to build binary packages, the newest first, and how many there are in all.
+    """Attempts to build binary packages that somebody sees, the newest first, and how many these are in all.
 
     Raises:
         TargetNotFound, SourceNotFound
+        Unauthenticated, Forbidden: they don't see the source, if there is one.
     """
     with app.db.read() as connection:
+        seen = sight(connection, access)
+        if source is not None:
+            admit_source(connection, seen, source)
+        wanted = None if target is None else db_targets.find(connection, target)
+        if target is not None and (wanted is None or not _sees_target(connection, seen)(wanted)):
+            raise db_targets.not_found(target)
         rows, total = db_targets.page(
             connection,
-            target_id=None if target is None else db_targets.get(connection, target).id,
+            target_id=None if wanted is None else wanted.id,
             source_id=None if source is None else db_sources.get(connection, source).id,
+            among=None if seen.sees_all else _builds_seen(connection, seen),
             package=package,
             status=status,
             limit=page.limit,
@@ -228,10 +248,15 @@ def list_builds(
         return _named(connection, rows), total
 
 
-def read_log(app: App, id_: int) -> str:
-    """The log of an attempt. Raises BinaryBuildNotFound."""
+def read_log(app: App, id_: int, *, access: Access = INSIDE) -> str:
+    """The log of an attempt. Raises BinaryBuildNotFound: there is none, or they don't see it."""
     with app.db.read() as connection:
+        seen = sight(connection, access)
         found = db_targets.build_of(connection, id_)
+        if found is not None and not seen.sees_all:
+            build = found[0]
+            is_seen = (build.target_id, build.source_id) in _builds_seen(connection, seen)
+            found = found if is_seen else None
     if found is None:
         raise BinaryBuildNotFound(
             f"there is no binary build {id_}", hint="`entrepot list binary-builds` shows their numbers"
@@ -240,7 +265,15 @@ def read_log(app: App, id_: int) -> str:
 
 
 def last_build(
-    app: App, repo: str, package: str, *, distribution: str, r_version: str, arch: str, version: str | None
+    app: App,
+    repo: str,
+    package: str,
+    *,
+    distribution: str,
+    r_version: str,
+    arch: str,
+    version: str | None,
+    access: Access = INSIDE,
 ) -> tuple[BinaryBuild, str, list[str]]:
     """The last attempt at a package of a repository for a platform, its log, and the system dependencies that the
     package names.
@@ -263,7 +296,11 @@ def last_build(
             if found is None or known is None
             else [Platform(System.LINUX, found.url, r_version, each).path for each in (known, ANY)]
         )
-        build = db_targets.last_of(connection, source_ids=ids, package=package, version=version, platforms=platforms)
+        seen = sight(connection, access)
+        among = None if seen.sees_all else _builds_seen(connection, seen)
+        build = db_targets.last_of(
+            connection, source_ids=ids, package=package, version=version, platforms=platforms, among=among
+        )
         whole = db_targets.build_of(connection, build.id) if build is not None else None
         if whole is not None:
             return *whole, db_targets.requirements_of(connection, whole[0], ids)
@@ -327,11 +364,40 @@ def _request(app: App, connection: Connection, target: Target, actor: str) -> Jo
     return job
 
 
-def _info(connection: Connection, target: Target) -> TargetInfo:
-    named = None
+def _sees_target(connection: Connection, seen: Sight) -> Callable[[Target], bool]:
+    """Tells whether somebody sees a target: the repository that libraries come from, and one of its sources."""
+    repositories = {each.name: each.id for each in db_repositories.live(connection)}
+
+    def sees(target: Target) -> bool:
+        if seen.sees_all:
+            return True
+        repository = repositories.get(target.repository)
+        is_any = target.sources is None or any(map(seen.sees_source, target.sources))
+        return is_any and repository is not None and seen.sees_repository(repository)
+
+    return sees
+
+
+def _builds_seen(connection: Connection, seen: Sight) -> set[tuple[int, int]]:
+    """(target, source) of all attempts that somebody sees: with libraries of what they may read, at a source that they
+    see."""
+    repositories = {each.name for each in db_repositories.live(connection) if seen.sees_repository(each.id)}
+    return {
+        (target, source)
+        for target, repository, source in db_targets.tried(connection)
+        if repository in repositories and seen.sees_source(source)
+    }
+
+
+def _info(connection: Connection, target: Target, seen: Sight | None = None) -> TargetInfo:
+    """Args: seen: what the one who asks sees; None: everything."""
+    named, sees_all = None, seen is None or seen.sees_all
     if target.sources is not None:
         found = db_sources.names(connection, target.sources)
-        named = tuple(found[id_] for id_ in target.sources if id_ in found)
+        of = [id_ for id_ in target.sources if seen is None or seen.sees_source(id_)]
+        named = tuple(found[id_] for id_ in of if id_ in found)
+    if not sees_all:
+        return TargetInfo(replace(target, fault=None), named, None)
     jobs = {job.subject: job.id for job in db_jobs.active(connection, kind=JOB)}
     return TargetInfo(target, named, jobs.get(target.id))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -112,6 +113,7 @@ def issue(
     via: str | None = None,
     parent_id: int | None = None,
     is_dated: bool = False,
+    within: Connection | None = None,
 ) -> Issued:
     """Make a token and write down what is kept of it.
 
@@ -120,11 +122,12 @@ def issue(
         via: name of the federation or sign-in that it comes from.
         parent_id: the token without which it isn't good any more.
         is_dated: whether its text tells when it ends.
+        within: the write transaction that it belongs to; else it gets one of its own.
     """
     now = app.clock()
     end = None if lifetime is None else now + timedelta(seconds=lifetime)
     text = texts.make_token(end if is_dated else None)
-    with app.db.write(shows=False) as connection:
+    with app.db.write(shows=False) if within is None else nullcontext(within) as connection:
         db_tokens.drop_ended(connection, now - KEPT_FOR)
         token = db_tokens.add(
             connection,
@@ -212,6 +215,12 @@ def revoke_token(app: App, guid: str, *, by: str) -> TokenInfo:
     with app.db.write(shows=False) as connection:
         db_tokens.revoke(connection, _get(connection, guid).id, by=by, now=app.clock())
         return _infos(connection, [_get(connection, guid)])[0]
+
+
+def scopes_of(app: App, access: Access) -> tuple[str, ...]:
+    """What somebody may do, as people write it, with the names of today."""
+    with app.db.read() as connection:
+        return written_scopes(connection, access.grants)
 
 
 def guid_of(app: App, text: str) -> str:

@@ -18,11 +18,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from entrepot.app import App
-from entrepot.core.errors import Cancelled, Conflict, JobNotFound
+from entrepot.core.access import INSIDE, Access, Scope
+from entrepot.core.errors import Cancelled, Conflict, Forbidden, JobNotFound, Unauthenticated
 from entrepot.db import jobs as db_jobs
 from entrepot.db import sources as db_sources
 from entrepot.db.jobs import FINISHED, Job, Line
 from entrepot.operations import syncing
+from entrepot.operations.access import HOW_TO_ASK, Sight, admit_source, sight
 from entrepot.operations.browsing import Page
 from entrepot.settings import Settings
 
@@ -77,20 +79,33 @@ class End:
 
 
 def list_jobs(
-    app: App, *, state: str | None, kind: str | None, source: str | None, ascending: bool, page: Page
+    app: App,
+    *,
+    state: str | None,
+    kind: str | None,
+    source: str | None,
+    ascending: bool,
+    page: Page,
+    access: Access = INSIDE,
 ) -> tuple[list[JobInfo], int]:
-    """One page of jobs, newest first unless `ascending`, and the number of all that match.
+    """One page of the jobs that somebody sees, newest first unless `ascending`, and the number of all that match.
 
     Raises:
         SourceNotFound
+        Unauthenticated, Forbidden: they don't see the source, if there is one.
     """
     with app.db.read() as connection:
+        seen = sight(connection, access)
+        if source is not None:
+            admit_source(connection, seen, source)
         source_id = db_sources.get(connection, source).id if source is not None else None
+        among = None if seen.sees_all else set(filter(seen.sees_source, db_jobs.source_ids(connection)))
         jobs, total = db_jobs.page(
             connection,
             state=state,
             kind=kind,
             source_id=source_id,
+            among=among,
             ascending=ascending,
             limit=page.limit,
             offset=page.offset,
@@ -99,21 +114,42 @@ def list_jobs(
     return [JobInfo(job, names.get(job.source_id or 0)) for job in jobs], total
 
 
-def get_job(app: App, id_: int) -> JobInfo:
-    """Raises JobNotFound."""
+def get_job(app: App, id_: int, *, access: Access = INSIDE) -> JobInfo:
+    """Raises JobNotFound: there is none, or they don't see it."""
     with app.db.read() as connection:
-        return _info(connection, _get(connection, id_))
+        return _info(connection, _seen(connection, id_, sight(connection, access)))
 
 
-def read_log(app: App, id_: int, *, after: int, limit: int) -> tuple[list[Line], int]:
+def read_log(app: App, id_: int, *, after: int, limit: int, access: Access = INSIDE) -> tuple[list[Line], int]:
     """The first lines of a job's log after the line `after`, and how many there are after it in all.
 
     Raises:
-        JobNotFound
+        JobNotFound: there is none, or they don't see it.
     """
     with app.db.read() as connection:
-        _get(connection, id_)
+        _seen(connection, id_, sight(connection, access))
         return db_jobs.lines(connection, id_, after=after, limit=limit)
+
+
+def check_may_cancel(app: App, id_: int, access: Access) -> None:
+    """Let somebody end a job: whoever may write to its source, an administrator any.
+
+    Raises:
+        Unauthenticated, Forbidden: they may not.
+        JobNotFound: there is none, or they don't see it.
+    """
+    if access.is_admin:
+        return
+    if not access.is_known:
+        raise Unauthenticated("to cancel a job a token is needed", hint=HOW_TO_ASK)
+    with app.db.read() as connection:
+        job = _seen(connection, id_, sight(connection, access))
+        source = db_sources.by_id(connection, job.source_id) if job.source_id is not None else None
+    if source is None or not access.may_write(source.owner_id or source.id):
+        lacks = Scope.GLOBAL_ADMIN if source is None else Scope.SOURCES_WRITE
+        raise Forbidden(
+            f"this token may not cancel job {id_}", hint=f"it needs the scope {lacks.value}; `entrepot whoami` tells"
+        )
 
 
 def check_is_active(job: Job) -> None:
@@ -260,10 +296,22 @@ def _after_cancel(app: App, connection: Connection, job: Job) -> None:
         follows(app, connection, job.source_id)
 
 
+def _seen(connection: Connection, id_: int, seen: Sight) -> Job:
+    """A job that somebody sees: of what no source alone is about, whoever sees everything. Raises JobNotFound."""
+    job = db_jobs.find(connection, id_)
+    if job is None or not (seen.sees_all if job.source_id is None else seen.sees_source(job.source_id)):
+        raise _no_job(id_)
+    return job
+
+
+def _no_job(id_: int) -> JobNotFound:
+    return JobNotFound(f"there is no job {id_}", hint="`entrepot list jobs` shows them")
+
+
 def _get(connection: Connection, id_: int) -> Job:
     job = db_jobs.find(connection, id_)
     if job is None:
-        raise JobNotFound(f"there is no job {id_}", hint="`entrepot list jobs` shows them")
+        raise _no_job(id_)
     return job
 
 

@@ -20,7 +20,9 @@ _NAMED = re.compile(r'^(\s*)\[\s*([A-Za-z_]+)\s+("(?:[^"\\\n]|\\.)*")\s*\]', re.
 """`[identity_federation "connect"]`, as the product's file has it."""
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ODD_NAMES = {"OpenIDConnect": "openid_connect"}
-OTHER_VARIABLES = frozenset({"ENTREPOT_ADDRESS", "ENTREPOT_TOKEN", "ENTREPOT_CONFIG"})
+OTHER_VARIABLES = frozenset({"ENTREPOT_ADDRESS", "ENTREPOT_TOKEN", "ENTREPOT_CONFIG", "ENTREPOT_IDENTITY_TOKEN_FILE"})
+BOOTSTRAP_KEY = "PACKAGEMANAGER_BOOTSTRAP_PUBLICKEY"
+"""The other product's variable for `[bootstrap] public_key`; counts where nothing else says which key it is."""
 
 
 def config_file(config: Path | None, env: Mapping[str, str]) -> Path | None:
@@ -82,6 +84,10 @@ def overlay(values: dict[str, Any], env: Mapping[str, str]) -> None:
             place = place.setdefault(name, {}) if isinstance(place, dict) else place
         if isinstance(place, dict):
             place[key] = value
+    if env.get(BOOTSTRAP_KEY):
+        bootstrap = values.setdefault("bootstrap", {})
+        if isinstance(bootstrap, dict) and not (bootstrap.get("public_key") or bootstrap.get("public_key_file")):
+            bootstrap["public_key"] = env[BOOTSTRAP_KEY]
 
 
 def explain(error: ValidationError, file: Path | None, settings: type[BaseModel]) -> InvalidSettings:

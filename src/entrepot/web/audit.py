@@ -26,6 +26,7 @@ from entrepot.web.auditacts import ACTS, QUIET, Act, Way
 from entrepot.web.context import PREFIX
 from entrepot.web.errors import status_of
 from entrepot.web.origin import address_of
+from entrepot.web.places import split_path
 from entrepot.web.policy import Asked, Need, asked
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ _SHORT = 64 * 1024
 """Bytes of a body in which the names that an act is about are looked for."""
 _LONGEST_ERROR = 16 * 1024
 _STATE = "audit"
+READ_REPO = "read repo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,24 @@ def note_guarded(app: App, scope: Mapping[str, Any], error: EntrepotError) -> No
     """Have it written that the guard before the routes of the API refused a request."""
     access, wanted = scope["state"].get("access", ANONYMOUS), asked(scope["method"], scope["path"].removeprefix(PREFIX))
     note_refusal(app, scope, _action(scope, wanted), error, access=access, subject=_subject(wanted, {}))
+
+
+def remember(scope: Mapping[str, Any], access: Access) -> Access:
+    """Who asks, also for what is written down of a refusal later."""
+    scope.get("state", {})["access"] = access
+    return access
+
+
+def note_read(app: App, scope: Mapping[str, Any], path: str, error: EntrepotError) -> None:
+    """Have it written that a package client was refused; `path` is its path."""
+    if status_of(error) not in REFUSED:
+        return
+    try:
+        subject = f"repo={split_path(path).repo}"
+    except EntrepotError:
+        subject = ""
+    access = scope.get("state", {}).get("access", ANONYMOUS)
+    note_refusal(app, scope, READ_REPO, error, access=access, subject=subject)
 
 
 class Audited:
@@ -188,9 +208,9 @@ class _Answering:
             actor=told.actor or self._entry.actor,
             token=told.token or self._entry.token,
             subject=told.subject or self._entry.subject,
-            outcome=_outcome(status),
+            outcome=Outcome.REFUSED if code in _OAUTH_REFUSALS else _outcome(status),
             status=status,
-            detail=told.detail or detail,
+            detail=detail or told.detail,
         )
         if entry.began is not None:
             await _conclude(self._app, entry)
@@ -203,6 +223,10 @@ class _Answering:
 
 _WAITING = ("authorization_pending", "slow_down")
 """RFC 8628, 3.5: a program asks again and again whether its person approved by now."""
+
+
+_OAUTH_REFUSALS = ("access_denied", "invalid_client", "invalid_grant", "unauthorized_client")
+"""RFC 6749, 5.2: these are answered 400 too."""
 
 
 class _Reason(NamedTuple):
@@ -251,7 +275,7 @@ def _action(scope: Mapping[str, Any], wanted: Asked | None) -> str:
     if wanted is None:
         return f"{method} /__api__"
     if method in _READS and wanted.need in (Need.READ_REPOSITORY, Need.CHECK_REPOSITORY):
-        return "read repo"
+        return READ_REPO
     if method in _READS and wanted.need is Need.READ_SOURCE:
         return "read source"
     act = ACTS.get((method, wanted.route))

@@ -27,9 +27,9 @@ class BoundedHeads(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._is_in_head = False
+        self._is_in_head = self.is_in_message = False
         self._is_over = False
-        self._size = self._count = self._unread = 0
+        self._size = self._count = self._unread = self._begun = 0
         self._patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -43,11 +43,11 @@ class BoundedHeads(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_over:
             return
-        was_in_head = self._is_in_head
+        was_in_head, was_in_message, self._begun = self._is_in_head, self.is_in_message, 0
         super().data_received(data)
         if not self._is_in_head or self._is_over:
             return
-        if was_in_head:
+        if was_in_head or (not was_in_message and self._begun == 1):
             # The parser tells of a header when it is whole: this is what it may hold of one that has no end yet.
             self._unread += len(data)
             self._check()
@@ -55,7 +55,8 @@ class BoundedHeads(HttpToolsProtocol):
             self._patience = self.loop.call_later(HEAD_WITHIN, self._too_slow)
 
     def on_message_begin(self) -> None:
-        self._is_in_head = True
+        self._is_in_head = self.is_in_message = True
+        self._begun += 1
         self._size = self._count = self._unread = 0
         super().on_message_begin()
 
@@ -74,17 +75,19 @@ class BoundedHeads(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._is_over:
+            return
         self._is_in_head = False
         self._size = self._unread = 0
         self._be_patient()
-        if not self._is_over:
-            super().on_headers_complete()
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         if not self._is_over:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self.is_in_message = False
         if not self._is_over:
             super().on_message_complete()
 

@@ -24,10 +24,11 @@ from entrepot.core.access import ANONYMOUS, Access, Scope, TokenKind
 from entrepot.core.errors import EntrepotError, Forbidden, TooMany, Unauthenticated
 from entrepot.db import tokens as db_tokens
 from entrepot.operations.access import HOW_TO_ASK, access_of_token
+from entrepot.settings import Settings
 from entrepot.web.auth import ADMIN
 from entrepot.web.csrf import HEADER as CSRF_HEADER
 from entrepot.web.csrf import is_csrf_token
-from entrepot.web.origin import address_of, is_own
+from entrepot.web.origin import address_of, is_own, is_secure
 from entrepot.web.reply import Scope as AsgiScope
 from entrepot.web.streams import in_thread
 from entrepot.web.throttle import Throttle
@@ -65,6 +66,7 @@ class Door:
         self._token = token
         self.throttle = Throttle()
         self._known: OrderedDict[bytes, tuple[float, Access]] = OrderedDict()
+        self._forgotten = 0
         self._lock = threading.Lock()
         self._used: dict[str, tuple[str, datetime]] = {}
         self._flushed = time.monotonic()
@@ -78,7 +80,7 @@ class Door:
 
     async def entrant(self, scope: AsgiScope) -> Entrant:
         """As `identify`, for an event loop."""
-        authorization, cookie = _sent(scope)
+        authorization, cookie = _sent(scope, self._app.settings)
         if authorization is None and cookie is None:
             return Entrant(ANONYMOUS)
         if authorization is not None and (access := self.remembered(authorization)) is not None:
@@ -92,7 +94,7 @@ class Door:
             Unauthenticated: the Authorization header can't be read, or its token isn't good.
             TooMany: so it was with many before, from the same address.
         """
-        authorization, cookie = _sent(scope)
+        authorization, cookie = _sent(scope, self._app.settings)
         if authorization is not None:
             return Entrant(self.access_of(authorization, address_of(scope, self._app.settings)))
         if cookie is not None:
@@ -111,6 +113,7 @@ class Door:
         access = self.remembered(authorization)
         if access is not None:
             return access
+        forgotten, until = self._forgotten, time.monotonic() + REMEMBERED
         try:
             access = self._found(_token_of(authorization))
         except Unauthenticated as error:
@@ -120,7 +123,8 @@ class Door:
             raise self._refusal(wrong, address)
         self._note_use(access, address)
         with self._lock:
-            self._known[authorization] = time.monotonic() + REMEMBERED, access
+            if forgotten == self._forgotten:  # else it may have been revoked after it was looked up
+                self._known[authorization] = until, access
             while len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return access
@@ -128,6 +132,7 @@ class Door:
     def forget(self) -> None:
         """Believe no token without looking it up: one was revoked."""
         with self._lock:
+            self._forgotten += 1
             self._known.clear()
 
     def flush(self) -> None:
@@ -194,7 +199,7 @@ def check_from_page(entrant: Entrant, scope: AsgiScope, app: App) -> None:
         )
 
 
-def _sent(scope: AsgiScope) -> tuple[bytes | None, str | None]:
+def _sent(scope: AsgiScope, settings: Settings) -> tuple[bytes | None, str | None]:
     """The Authorization header and the session's cookie of a request."""
     authorization = cookies = None
     for name, value in scope["headers"]:
@@ -204,15 +209,16 @@ def _sent(scope: AsgiScope) -> tuple[bytes | None, str | None]:
             authorization = value if authorization is None else b"several"
         elif lower == b"cookie":
             cookies = value if cookies is None else cookies + b"; " + value
-    return authorization, _session(cookies) if cookies else None
+    return authorization, _session(cookies, is_secure(scope, settings)) if cookies else None
 
 
-def _session(cookies: bytes) -> str | None:
+def _session(cookies: bytes, is_secure: bool) -> str | None:
+    """The session's cookie. Over https only that which no other host of the domain can have set."""
     try:
         parsed = SimpleCookie(cookies[:8192].decode("latin-1"))
     except CookieError:
         return None
-    found = parsed.get(SECURE_COOKIE) or parsed.get(COOKIE)
+    found = parsed.get(SECURE_COOKIE if is_secure else COOKIE)
     return found.value if found is not None else None
 
 

@@ -6,7 +6,6 @@ import logging
 import shutil
 import signal
 import socket
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ from entrepot.web.auth import TOKEN_FILE, admin_token
 from entrepot.web.context import UPLOADS, Context
 from entrepot.web.door import Door
 from entrepot.web.local import alone, announce
+from entrepot.web.logs import begin_log
 from entrepot.web.site import configure
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def serve(settings: Settings) -> None:
         InvalidSettings: the address can't be listened on, or something that the settings name can't be used.
         ServerRunning: another server uses the data folder.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    begin_log()
     data_dir = settings.server.data_dir
     token = admin_token(data_dir)
     with alone(data_dir):

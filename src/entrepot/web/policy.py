@@ -121,6 +121,13 @@ POLICY: Mapping[tuple[str, str], Need] = {
     ("GET", "/audit"): Need.ADMIN,
     ("GET", "/audit/verify"): Need.ADMIN,
     # who asks
+    ("GET", "/whoami"): Need.KNOWN,
+    ("GET", "/tokens"): Need.ADMIN,
+    ("POST", "/tokens"): Need.ADMIN,
+    ("GET", "/tokens/{guid}"): Need.ADMIN,
+    ("DELETE", "/tokens/{guid}"): Need.ADMIN,
+    ("POST", "/tokens/revoke"): Need.KNOWN,
+    ("POST", "/bootstrap"): Need.OPEN,
     ("POST", "/token"): Need.OPEN,
     ("POST", "/device"): Need.OPEN,
     ("POST", "/device_access"): Need.OPEN,

@@ -30,6 +30,7 @@ from entrepot.operations import serving, view
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
 from entrepot.web import hot
+from entrepot.web.audit import note_read, remember
 from entrepot.web.door import Door
 from entrepot.web.errors import plain
 from entrepot.web.hot import Body, Choice, HotAnswers, Ready
@@ -101,6 +102,7 @@ class Serve:
                 allowed = [(b"allow", b"GET, HEAD")]
                 await reply.text(405, "packages are read with GET and HEAD; see the API for writing\n", allowed)
         except EntrepotError as error:
+            note_read(self._app, scope, request.path, error)
             await reply.error(error)
         except Exception:
             if reply.started:
@@ -125,7 +127,7 @@ class Serve:
 
     def _who(self, scope: Scope) -> Access:
         """Who asks; blocks. Raises Unauthenticated, TooMany."""
-        return self._door.identify(scope).access
+        return remember(scope, self._door.identify(scope).access)
 
     async def _answer(self, place: Place, request: Request, reply: Reply, who: Callable[[], Access]) -> None:
         """Raises Unlearned, before anything is sent."""

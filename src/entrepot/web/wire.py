@@ -51,7 +51,6 @@ class Wire(BoundedHeads):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._in_message = False
         self._heard = 0.0
         self._idle: asyncio.TimerHandle | None = None
 
@@ -60,17 +59,12 @@ class Wire(BoundedHeads):
             super().data_received(data)
 
     def on_message_begin(self) -> None:
-        self._in_message = True
         super().on_message_begin()
         self.scope["extensions"] = {PATHSEND: {}, REASON: {}}
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         cycle.send = with_pathsend(cycle, _with_reasons(cycle))  # type: ignore[assignment, method-assign]
         super()._start_asgi_task(cycle, app)
-
-    def on_message_complete(self) -> None:
-        self._in_message = False
-        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._idle is not None:
@@ -79,7 +73,7 @@ class Wire(BoundedHeads):
 
     def _is_between_requests(self) -> bool:
         return (
-            not self._in_message
+            not self.is_in_message
             and (self.cycle is None or self.cycle.response_complete)
             and not self.pipeline
             and not self.flow.write_paused

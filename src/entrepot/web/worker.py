@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import signal
-import sys
 import threading
 
 from entrepot.app import open_app
@@ -12,6 +10,7 @@ from entrepot.jobs.runner import Runner
 from entrepot.operations.setup import ensure_defaults
 from entrepot.settings import Settings, describe
 from entrepot.web.local import beside_no_server
+from entrepot.web.logs import begin_log
 
 
 def work(settings: Settings) -> None:
@@ -21,7 +20,7 @@ def work(settings: Settings) -> None:
         InvalidSettings: something that the settings name can't be used.
         ServerRunning: a server has the data folder.
     """
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    begin_log()
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: over.set())

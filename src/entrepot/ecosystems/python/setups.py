@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from entrepot.core.setups import Block
+from entrepot.core.setups import Block, integration_of_connect, netrc, netrc_of_image, netrc_of_workflow
 
 
 def _pip(url: str) -> list[Block]:
@@ -68,3 +68,19 @@ ENVIRONMENTS: Mapping[str, Callable[[str], list[Block]]] = {
     "github-actions": _github_actions,
 }
 """Environment -> what is pasted there, of the URL of an index."""
+
+
+def authentication(environment: str, host: str, address: str) -> list[Block]:
+    """What is pasted besides where the index is closed; `address` is the server's URL, `host` the name in it."""
+    match environment:
+        case "connect":
+            return [integration_of_connect(address)]
+        case "dockerfile":
+            return [netrc_of_image(host, "pip install -r requirements.txt")]
+        case "github-actions":
+            return [netrc_of_workflow(host)]
+        case "poetry":
+            title = "The token, which Poetry asks for and keeps in the keyring"
+            return [Block(title, "", "shell", "poetry config http-basic.packages __token__")]
+        case _:
+            return [netrc(host)]

@@ -6,13 +6,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from entrepot.core.setups import Block
+from entrepot.core.setups import Block, integration_of_connect, netrc, netrc_of_image, netrc_of_workflow
 
 USER_AGENT = (
     'options(HTTPUserAgent = sprintf("R/%s R (%s)", getRversion(),\n'
     '  paste(getRversion(), R.version["platform"], R.version["arch"], R.version["os"])))'
 )
 """R itself doesn't say which version it is; without that it gets source packages."""
+NETRC = 'options(download.file.method = "curl", download.file.extra = "--netrc")'
+"""R's own downloads look into no ~/.netrc; the program curl does."""
 BIOCONDUCTOR_PARTS = {
     "BioCsoft": "bioc",
     "BioCann": "data/annotation",
@@ -160,3 +162,19 @@ ENVIRONMENTS: Mapping[str, Callable[[Places], list[Block]]] = {
     "github-actions": _github_actions,
 }
 """Environment -> what is pasted there."""
+
+
+def authentication(environment: str, host: str, address: str) -> list[Block]:
+    """What is pasted besides where a repository is closed; `address` is the server's URL, `host` the name in it."""
+    use = Block("R, with the program curl, which reads that file", PROFILE, "r", NETRC)
+    match environment:
+        case "connect":
+            return [integration_of_connect(address)]
+        case "dockerfile":
+            return [netrc_of_image(host, f"Rscript -e '{NETRC}' -e 'install.packages(\"NAME\")'")]
+        case "github-actions":
+            return [netrc_of_workflow(host), use]
+        case "pak":  # it has curl in itself
+            return [netrc(host)]
+        case _:
+            return [netrc(host), use]

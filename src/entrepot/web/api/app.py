@@ -21,11 +21,14 @@ from entrepot.web.api import (
     audit,
     binaries,
     bioconductor,
+    bootstrap,
     builders,
     checking,
     clients,
     comparing,
     credentials,
+    devices,
+    exchange,
     jobs,
     proposals,
     repos,
@@ -34,12 +37,13 @@ from entrepot.web.api import (
     sources,
     sysreqs,
     targets,
+    tokens,
 )
 from entrepot.web.audit import Audited, note_guarded
 from entrepot.web.context import PREFIX, Context
 from entrepot.web.door import check_from_page
 from entrepot.web.errors import INTERNAL, status_of
-from entrepot.web.policy import POLICY, asked, check, is_quick
+from entrepot.web.policy import POLICY, Need, asked, check, is_quick
 from entrepot.web.streams import in_thread
 
 _log = logging.getLogger(__name__)
@@ -55,6 +59,8 @@ def make_api(context: Context) -> FastAPI:
         title="Entrepot", version=__version__, openapi_url=f"{PREFIX}/openapi.json", docs_url=None, redoc_url=None
     )
     api.state.context = context
+    # A redirect would lead a client with its token to the scheme and host that stand in its request.
+    api.router.redirect_slashes = False
     for router in (
         repos.router,
         sources.router,
@@ -72,6 +78,10 @@ def make_api(context: Context) -> FastAPI:
         sysreqs.router,
         service.router,
         setup.router,
+        tokens.router,
+        bootstrap.router,
+        devices.router,
+        exchange.router,
         audit.router,
     ):
         api.include_router(router, prefix=PREFIX)
@@ -145,7 +155,9 @@ class Guard:
         """Raises TooLarge, Invalid."""
         headers = Headers(scope=scope)
         limit = LIST_BODY if scope["path"].endswith(LISTS) else SMALL_BODY
-        if headers.get("content-type", "").startswith("multipart/"):
+        wanted = scope["state"].get("asked")
+        takes_files = wanted is not None and wanted.need is Need.WRITE_SOURCE
+        if takes_files and headers.get("content-type", "").startswith("multipart/"):
             limit = self._max_upload
         came = 0
 

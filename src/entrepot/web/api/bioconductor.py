@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from entrepot.operations import bioconductor
-from entrepot.web.api.deps import AppDep, ShortPageDep
+from entrepot.web.api.deps import AppDep, Caller, ShortPageDep
 from entrepot.web.api.repos import paged
 
 router = APIRouter(prefix="/bioconductor", tags=["bioconductor"])
@@ -28,7 +28,9 @@ class BioconductorVersion(BaseModel):
 
 
 @router.get("/versions")
-def bioconductor_versions(app: AppDep, page: ShortPageDep, response: Response) -> list[BioconductorVersion]:
+def bioconductor_versions(
+    app: AppDep, access: Caller, page: ShortPageDep, response: Response
+) -> list[BioconductorVersion]:
     """All versions from 3.1 on, the newest first."""
     rows = [
         BioconductorVersion(
@@ -41,6 +43,6 @@ def bioconductor_versions(app: AppDep, page: ShortPageDep, response: Response) -
             last_success=each.synced_from,
             errors=each.errors,
         )
-        for each in bioconductor.versions(app)
+        for each in bioconductor.versions(app, access=access)
     ]
     return paged(rows, page, response)

@@ -16,7 +16,7 @@ from entrepot.operations import builders, buildlists, working
 from entrepot.operations.builders import BuilderInfo, Wanted
 from entrepot.operations.buildlists import Build
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import Actor, AppDep, ContextDep, Number, PageDep
+from entrepot.web.api.deps import Actor, AppDep, Caller, ContextDep, Number, PageDep
 from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
@@ -135,14 +135,14 @@ class BuildLogShape(BaseModel):
 
 
 @every.get("/git-builders")
-def list_all(app: AppDep) -> list[BuilderShape]:
-    return [BuilderShape.of(info) for info in builders.list_builders(app)]
+def list_all(app: AppDep, access: Caller) -> list[BuilderShape]:
+    return [BuilderShape.of(info) for info in builders.list_builders(app, access=access)]
 
 
 @every.get("/transactions/{id}/log")
-def build_log(app: AppDep, id: Number) -> BuildLogShape:
+def build_log(app: AppDep, access: Caller, id: Number) -> BuildLogShape:
     """The log of the attempt at a build that a transaction records."""
-    return BuildLogShape(transaction=id, log=buildlists.read_log(app, id))
+    return BuildLogShape(transaction=id, log=buildlists.read_log(app, id, access=access))
 
 
 @every.get("/sources/{source}/git-builds")

@@ -15,11 +15,12 @@ from pydantic_core import to_json
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError
 from entrepot.operations import filtering, lookups, records
+from entrepot.operations.access import admit_to_repository
 from entrepot.operations.browsing import Opened
 from entrepot.operations.filtering import Found, Wanted
 from entrepot.operations.lookups import Binary
 from entrepot.web.api.address import Address
-from entrepot.web.api.deps import AppDep, PageDep, Snapshot
+from entrepot.web.api.deps import AppDep, Caller, PageDep, Snapshot
 from entrepot.web.api.repos import counted
 from entrepot.web.errors import INTERNAL
 
@@ -62,11 +63,12 @@ class Filter(BaseModel):
     response_class=StreamingResponse,
     responses={200: {"content": {NDJSON: {}}, "description": "one JSON object a line for each package"}},
 )
-def filter_packages(app: AppDep, body: Filter) -> StreamingResponse:
+def filter_packages(app: AppDep, access: Caller, body: Filter) -> StreamingResponse:
     """Packages as lines of JSON, in the order in which they were asked for; unknown ones are left out.
 
     A fault that comes up later is the last line, with `error` and `code`.
     """
+    admit_to_repository(app, access, body.repo)
     opened = filtering.open_snapshot(app, body.repo, body.snapshot, bioc_version=body.bioc_version)
     return StreamingResponse(_lines(app, opened, body), media_type=NDJSON)
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from entrepot.operations import exchange as operations
 from entrepot.web.api.deps import AppDep
 from entrepot.web.api.oauth import FAULTS, NOT_STORED, OAuthError, OAuthFault, OAuthRoute, form, form_schema
+from entrepot.web.audit import Told, tell
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 _TYPE = "urn:ietf:params:oauth:token-type:"
@@ -50,8 +51,8 @@ async def exchange_token(request: Request, app: AppDep) -> JSONResponse:
         raise OAuthError("invalid_request", "grant_type is missing")
     if grant != GRANT:
         raise OAuthError("unsupported_grant_type", f"grant_type is {GRANT}")
-    subject_token = fields.get("subject_token")
-    if subject_token is None:
+    subject_token = fields.get("subject_token", "").strip()  # some files of tokens end with a line
+    if not subject_token:
         raise OAuthError("invalid_request", "subject_token is missing")
     if fields.get("subject_token_type") not in SUBJECTS:
         raise OAuthError("invalid_request", f"subject_token_type is {' or '.join(sorted(SUBJECTS))}")
@@ -61,5 +62,7 @@ async def exchange_token(request: Request, app: AppDep) -> JSONResponse:
         raise OAuthError("invalid_request", "actor_token is not taken: nobody acts for somebody else here")
     await operations.prepare(app, subject_token)
     found = await run_in_threadpool(operations.exchange, app, subject_token, fields.get("scope"))
+    token = found.issued.token
+    tell(request.scope, Told(token.actor, token.guid, token.via or "device login", " ".join(found.scopes)))
     answer = TokenAnswer(access_token=found.issued.text, expires_in=found.expires_in, scope=" ".join(found.scopes))
     return JSONResponse(answer.model_dump(), headers=NOT_STORED)

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from entrepot.operations import working
 from entrepot.operations.working import JobInfo
-from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, Actor, AppDep, Ascending, ContextDep, Number, PageDep
+from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, AppDep, Ascending, Caller, ContextDep, Number, PageDep
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
@@ -84,6 +84,7 @@ class JobLine(BaseModel):
 @router.get("")
 def list_jobs(
     context: ContextDep,
+    access: Caller,
     page: PageDep,
     ascending: Ascending,
     response: Response,
@@ -93,32 +94,34 @@ def list_jobs(
     _sort: JobSort = "id",
 ) -> list[JobShape]:
     rows, total = working.list_jobs(
-        context.app, state=state, kind=kind, source=source, ascending=bool(ascending), page=page
+        context.app, state=state, kind=kind, source=source, ascending=bool(ascending), page=page, access=access
     )
     return counted([job_shape(context, row) for row in rows], total, response)
 
 
 @router.get("/{id}")
-def get_job(context: ContextDep, id: Number) -> JobShape:
-    return job_shape(context, working.get_job(context.app, id))
+def get_job(context: ContextDep, access: Caller, id: Number) -> JobShape:
+    return job_shape(context, working.get_job(context.app, id, access=access))
 
 
 @router.get("/{id}/logs")
 def get_log(
     app: AppDep,
+    access: Caller,
     id: Number,
     response: Response,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     _limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
 ) -> list[JobLine]:
     """The lines after the line `after`; a client follows by asking again after the last one that it has."""
-    lines, total = working.read_log(app, id, after=after, limit=_limit)
+    lines, total = working.read_log(app, id, after=after, limit=_limit, access=access)
     return counted([JobLine(id=line.id, time=line.time, text=line.text) for line in lines], total, response)
 
 
 @router.post("/{id}/cancel")
-def cancel_job(context: ContextDep, actor: Actor, id: Number) -> JobShape:
-    return job_shape(context, context.runner.cancel(id, actor=actor))
+def cancel_job(context: ContextDep, access: Caller, id: Number) -> JobShape:
+    working.check_may_cancel(context.app, id, access)
+    return job_shape(context, context.runner.cancel(id, actor=access.actor))
 
 
 def job_shape(context: Context, info: JobInfo) -> JobShape:

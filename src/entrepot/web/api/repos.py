@@ -15,7 +15,17 @@ from entrepot.core.errors import Invalid
 from entrepot.core.model import PackageName
 from entrepot.operations import browsing, listing, records, relations, repositories, sources, syncing
 from entrepot.web.api import packageshapes, schemas
-from entrepot.web.api.deps import Actor, AppDep, Ascending, BiocVersion, NameSort, PageDep, ShortPageDep, Snapshot
+from entrepot.web.api.deps import (
+    Actor,
+    AppDep,
+    Ascending,
+    BiocVersion,
+    Caller,
+    NameSort,
+    PageDep,
+    ShortPageDep,
+    Snapshot,
+)
 
 PackageSort = Annotated[listing.PackageSort, Query()]
 TransactionSort = Annotated[Literal["id", "time"], Query(description="both are the order in which they were recorded")]
@@ -26,9 +36,9 @@ router = APIRouter(prefix="/repos", tags=["repositories"])
 
 @router.get("")
 def list_repos(
-    app: AppDep, page: ShortPageDep, ascending: Ascending, response: Response, _sort: NameSort = "id"
+    app: AppDep, access: Caller, page: ShortPageDep, ascending: Ascending, response: Response, _sort: NameSort = "id"
 ) -> list[schemas.Repository]:
-    rows = [schemas.Repository.of(info) for info in repositories.list_repositories(app)]
+    rows = [schemas.Repository.of(info) for info in repositories.list_repositories(app, access=access)]
     return paged(rows, page, response, sort=_sort, ascending=ascending)
 
 
@@ -179,13 +189,14 @@ def repo_releases(
 @router.get("/{repo}/transactions")
 def repo_transactions(
     app: AppDep,
+    access: Caller,
     repo: str,
     page: PageDep,
     ascending: Ascending,
     response: Response,
     _sort: TransactionSort = "id",
 ) -> list[schemas.TransactionShape]:
-    rows, total = browsing.list_transactions(app, repo=repo, ascending=bool(ascending), page=page)
+    rows, total = browsing.list_transactions(app, repo=repo, ascending=bool(ascending), page=page, access=access)
     return counted([schemas.TransactionShape.of(row) for row in rows], total, response)
 
 

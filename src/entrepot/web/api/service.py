@@ -10,7 +10,7 @@ from entrepot.core.model import SourceType
 from entrepot.operations import browsing, building, serverstatus
 from entrepot.operations.serverstatus import Distro
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import AppDep, Number
+from entrepot.web.api.deps import AppDep, Caller, Number
 
 router = APIRouter(tags=["service"])
 
@@ -63,7 +63,11 @@ class BioconductorVersion(BaseModel):
 
 
 class Status(BaseModel):
-    """What clients read to recognise the server, and the state of each mirror (`sources`)."""
+    """What clients read to recognise the server, and the state of each mirror (`sources`) that they see.
+
+    `auth_enabled` says that tokens are of use to read packages or to sign in, `repos_require_auth` that all
+    repositories are closed, `sso_enabled` that people sign in at a provider. `cran_repo` is one that they may read.
+    """
 
     version: str = __version__
     build_date: str = ""
@@ -77,9 +81,9 @@ class Status(BaseModel):
     custom_home: bool = False
     custom_home_title: str = ""
     ga_id: str = ""
-    auth_enabled: bool = False
-    repos_require_auth: bool = False
-    sso_enabled: bool = False
+    auth_enabled: bool
+    repos_require_auth: bool
+    sso_enabled: bool
     distros: list[DistroShape]
     cran_repo: str
     bioc_versions: list[BioconductorVersion]
@@ -89,23 +93,27 @@ class Status(BaseModel):
 
 
 @router.get("/status")
-def get_status(app: AppDep) -> Status:
-    offer = serverstatus.offer(app)
+def get_status(app: AppDep, access: Caller) -> Status:
+    offer, has_sign_in = serverstatus.offer(app), app.settings.openid_connect.is_on
+    cran = offer.cran_repo(access)
     return Status(
+        auth_enabled=offer.closed > 0 or has_sign_in,
+        repos_require_auth=0 < offer.closed == offer.repositories,
+        sso_enabled=has_sign_in,
         r_configured=building.can_build(app, SourceType.GIT),
         python_configured=building.can_build(app, SourceType.GIT_PYTHON),
         distros=[DistroShape.of(distro) for distro in offer.distros],
-        cran_repo=offer.cran_repo,
+        cran_repo=cran.name if cran is not None else "",
         bioc_versions=[BioconductorVersion(**each) for each in offer.bioc_versions],
         r_versions=list(offer.r_versions),
         macos_urls=offer.macos_folders,
         sources={
             each.name: schemas.SyncState.of(each.state, job=each.job, next_sync=each.next_sync)
-            for each in serverstatus.mirror_statuses(app)
+            for each in serverstatus.mirror_statuses(app, access=access)
         },
     )
 
 
 @router.get("/transactions/{id}")
-def get_transaction(app: AppDep, id: Number) -> schemas.TransactionDetail:
-    return schemas.TransactionDetail.of(browsing.transaction(app, id))
+def get_transaction(app: AppDep, access: Caller, id: Number) -> schemas.TransactionDetail:
+    return schemas.TransactionDetail.of(browsing.transaction(app, id, access=access))

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from entrepot.core.setups import Block, Setup
 from entrepot.operations.clientsetup import Wish, client_setup
 from entrepot.web.api.address import Address
-from entrepot.web.api.deps import AppDep, Snapshot
+from entrepot.web.api.deps import AppDep, Caller, Snapshot
 
 router = APIRouter(prefix="/repos", tags=["repositories"])
 
@@ -40,6 +40,7 @@ class SetupShape(BaseModel):
 @router.get("/{repo}/setup")
 def get_setup(
     app: AppDep,
+    access: Caller,
     address: Address,
     repo: str,
     environment: Annotated[
@@ -55,4 +56,4 @@ def get_setup(
 ) -> SetupShape:
     """What to paste for one environment (`r` or `pip` if none is named)."""
     wish = Wish(environment, os, distribution or None, snapshot, bioc_version or None)
-    return SetupShape.of(client_setup(app, repo, wish, address=address))
+    return SetupShape.of(client_setup(app, repo, wish, address=address, access=access))

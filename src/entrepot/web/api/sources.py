@@ -23,6 +23,7 @@ from entrepot.web.api.deps import (
     AppDep,
     Ascending,
     BiocVersion,
+    Caller,
     ContextDep,
     NameSort,
     PageDep,
@@ -41,6 +42,7 @@ router = APIRouter(prefix="/sources", tags=["sources"])
 @router.get("")
 def list_sources(
     app: AppDep,
+    access: Caller,
     page: ShortPageDep,
     ascending: Ascending,
     response: Response,
@@ -50,7 +52,7 @@ def list_sources(
     wanted = None
     if type is not None:
         wanted = _type(type)
-    rows = [source_shape(app, info) for info in sources.list_sources(app, type_=wanted)]
+    rows = [source_shape(app, info) for info in sources.list_sources(app, type_=wanted, access=access)]
     return paged(rows, page, response, sort=_sort, ascending=ascending)
 
 

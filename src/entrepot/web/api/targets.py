@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Response, status
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
+from entrepot.core.access import Access
 from entrepot.core.platforms import Platform
 from entrepot.core.targets import BinaryBuild
 from entrepot.db.jobs import Job
@@ -18,7 +19,7 @@ from entrepot.operations import targets, working
 from entrepot.operations.targets import BuildInfo, TargetInfo, Wanted
 from entrepot.web.api import schemas
 from entrepot.web.api.builders import cancel_all
-from entrepot.web.api.deps import Actor, AppDep, ContextDep, Number, PageDep
+from entrepot.web.api.deps import Actor, AppDep, Caller, ContextDep, Number, PageDep
 from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
@@ -50,7 +51,8 @@ class Rerun(schemas.In):
 
 class TargetShape(BaseModel):
     """A build target; `sources` None: all that can be built. `fault` is why its last run could not do all it should,
-    `job` runs it or waits to."""
+    `job` runs it or waits to. `r` and `command`, the program and how it is reached, are for administrators alone, and
+    empty for others."""
 
     id: int
     name: str
@@ -67,17 +69,17 @@ class TargetShape(BaseModel):
     job: int | None
 
     @classmethod
-    def of(cls, info: TargetInfo) -> TargetShape:
-        target = info.target
+    def of(cls, info: TargetInfo, access: Access) -> TargetShape:
+        target, is_told = info.target, access.is_admin
         return cls(
             id=target.id,
             name=target.name,
             distribution=target.distribution,
             platform=target.label,
-            r=target.r,
+            r=target.r if is_told else "",
             r_version=target.r_version,
             arch=target.arch,
-            command=target.command,
+            command=target.command if is_told else "",
             repository=target.repository,
             sources=None if info.sources is None else list(info.sources),
             created=target.created,
@@ -137,12 +139,12 @@ class BinaryLogShape(BaseModel):
 
 
 @router.get("/build-targets")
-def list_targets(app: AppDep) -> list[TargetShape]:
-    return [TargetShape.of(info) for info in targets.list_targets(app)]
+def list_targets(app: AppDep, access: Caller) -> list[TargetShape]:
+    return [TargetShape.of(info, access) for info in targets.list_targets(app, access=access)]
 
 
 @router.post("/build-targets", status_code=status.HTTP_201_CREATED)
-def create(context: ContextDep, actor: Actor, body: NewTarget) -> StartedTarget:
+def create(context: ContextDep, access: Caller, body: NewTarget) -> StartedTarget:
     wanted = Wanted(
         body.distribution,
         body.r,
@@ -151,13 +153,13 @@ def create(context: ContextDep, actor: Actor, body: NewTarget) -> StartedTarget:
         body.command,
         None if body.sources is None else tuple(body.sources),
     )
-    info, job = targets.create_target(context.app, wanted, actor=actor)
-    return StartedTarget(target=TargetShape.of(info), job=_woken(context, job))
+    info, job = targets.create_target(context.app, wanted, actor=access.actor)
+    return StartedTarget(target=TargetShape.of(info, access), job=_woken(context, job))
 
 
 @router.get("/build-targets/{name}")
-def target(app: AppDep, name: str) -> TargetShape:
-    return TargetShape.of(targets.get_target(app, name))
+def target(app: AppDep, access: Caller, name: str) -> TargetShape:
+    return TargetShape.of(targets.get_target(app, name, access=access), access)
 
 
 @router.delete("/build-targets/{name}", status_code=status.HTTP_204_NO_CONTENT)
@@ -179,6 +181,7 @@ def rerun(context: ContextDep, actor: Actor, name: str, body: Rerun) -> JobShape
 @router.get("/binary-builds")
 def list_builds(
     app: AppDep,
+    access: Caller,
     page: PageDep,
     response: Response,
     target: Wish = None,
@@ -187,18 +190,21 @@ def list_builds(
     status: Annotated[Literal["built", "failed"] | None, Query()] = None,
 ) -> list[BinaryBuildShape]:
     """Attempts to build binary packages, the newest first."""
-    rows, total = targets.list_builds(app, target=target, source=source, package=name, status=status, page=page)
+    rows, total = targets.list_builds(
+        app, target=target, source=source, package=name, status=status, page=page, access=access
+    )
     return counted([BinaryBuildShape.of(row) for row in rows], total, response)
 
 
 @router.get("/binary-builds/{id}/log")
-def build_log(app: AppDep, id: Number) -> BinaryLogShape:
-    return BinaryLogShape(id=id, log=targets.read_log(app, id))
+def build_log(app: AppDep, access: Caller, id: Number) -> BinaryLogShape:
+    return BinaryLogShape(id=id, log=targets.read_log(app, id, access=access))
 
 
 @router.get("/repos/{repo}/packages/{name}/binaries/logs", response_class=HTMLResponse)
 def log_page(
     app: AppDep,
+    access: Caller,
     repo: str,
     name: str,
     distribution: Annotated[str, Query(max_length=100)],
@@ -208,7 +214,7 @@ def log_page(
 ) -> HTMLResponse:
     """The last build of a binary package for a platform, as a page for people; `version` None: of any version."""
     build, log, requirements = targets.last_build(
-        app, repo, name, distribution=distribution, r_version=r_version, arch=arch, version=version
+        app, repo, name, distribution=distribution, r_version=r_version, arch=arch, version=version, access=access
     )
     return HTMLResponse(_page(build, log, requirements), headers=_HEADERS)
 

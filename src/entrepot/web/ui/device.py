@@ -17,6 +17,7 @@ from entrepot.core.errors import DeviceLoginNotFound, TooMany
 from entrepot.db.devices import DeviceLogin
 from entrepot.operations import devices
 from entrepot.operations.tokens import token_info
+from entrepot.web.audit import written_down
 from entrepot.web.context import Context
 from entrepot.web.streams import in_thread
 from entrepot.web.ui.forms import read_form
@@ -86,9 +87,11 @@ async def decide(request: Request) -> Response:
         return moved(visit.to_login(DEVICE))
     check_form(request, fields, visit)
     code, is_allowed = fields.get("user_code", "")[:_LONGEST], fields.get("decision") == "allow"
-    await _find(request, visit, code)
+    login = await _find(request, visit, code)
     say = partial(devices.decide, context.app, code, session=visit.access.guid, is_allowed=is_allowed)
-    await in_thread(say)
+    act = "allow device" if is_allowed else "deny device"
+    async with written_down(context.app, request.scope, act, access=visit.access, subject=f"at {login.address}"):
+        await in_thread(say)
     return page("device_done.html", visit, is_allowed=is_allowed)
 
 

@@ -7,9 +7,13 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
+from entrepot.app import App
 from entrepot.core.errors import EntrepotError, TooMany, Unauthenticated
 from entrepot.operations import sessions, signin
+from entrepot.operations.access import access_of
 from entrepot.operations.signin import Returned
+from entrepot.operations.tokens import Issued
+from entrepot.web.audit import note_refusal, write_down, written_down
 from entrepot.web.context import Context
 from entrepot.web.streams import in_thread
 from entrepot.web.ui.forms import read_form
@@ -25,6 +29,8 @@ from entrepot.web.ui.visits import (
     new_browser,
 )
 
+SIGN_IN, SIGN_OUT = "sign in", "sign out"
+"""Names of acts in the audit log."""
 _LONGEST = 4000
 """Characters of a parameter that is looked at."""
 
@@ -51,15 +57,14 @@ async def with_token(request: Request) -> Response:
         throttle.failed(visit.address)
         seconds = throttle.wait(visit.address)
         if seconds > 0:
-            raise TooMany(
+            many = TooMany(
                 "too many wrong tokens came from this address", hint=f"try again in {seconds:.0f} s", seconds=seconds
-            ) from None
+            )
+            note_refusal(context.app, request.scope, SIGN_IN, many)
+            raise many from None
+        note_refusal(context.app, request.scope, SIGN_IN, error)
         return _form(context, visit, next_, error=error)
-    if visit.session is not None:
-        await in_thread(sessions.close_session, context.app, visit.session)
-    answer = moved(visit.root + next_)
-    keep_session(answer, issued, visit)
-    return answer
+    return await _signed_in(request, visit, issued, next_)
 
 
 async def go_to_provider(request: Request) -> Response:
@@ -91,12 +96,12 @@ async def come_back(request: Request) -> Response:
         redirect_uri=visit.base + CALLBACK,
         browser=visit.browser or "",
     )
-    signed_in = await in_thread(finish)
-    if visit.session is not None:
-        await in_thread(sessions.close_session, context.app, visit.session)
-    answer = moved(visit.root + signed_in.next)
-    keep_session(answer, signed_in.session, visit)
-    return answer
+    try:
+        signed_in = await in_thread(finish)
+    except EntrepotError as error:
+        note_refusal(context.app, request.scope, SIGN_IN, error, subject="openid_connect")
+        raise
+    return await _signed_in(request, visit, signed_in.session, signed_in.next)
 
 
 async def out(request: Request) -> Response:
@@ -105,9 +110,22 @@ async def out(request: Request) -> Response:
     visit, fields = await Visit.of(request, context), await read_form(request)
     if visit.session is not None:
         check_form(request, fields, visit)
-        await in_thread(sessions.close_session, context.app, visit.session)
+        async with written_down(context.app, request.scope, SIGN_OUT, access=visit.access, subject=""):
+            await in_thread(sessions.close_session, context.app, visit.session)
     answer = moved(f"{visit.root}/")
     drop_session(answer, visit)
+    return answer
+
+
+async def _signed_in(request: Request, visit: Visit, issued: Issued, next_: str) -> Response:
+    """Give a browser its new session, in the place of one that it may have, and send it on."""
+    app: App = request.app.state.context.app
+    if visit.session is not None:
+        await in_thread(sessions.close_session, app, visit.session)
+    subject = issued.token.via or "token"
+    await write_down(app, request.scope, SIGN_IN, access=access_of(issued.token), subject=subject, status=303)
+    answer = moved(visit.root + next_)
+    keep_session(answer, issued, visit)
     return answer
 
 
