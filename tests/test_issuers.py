@@ -209,6 +209,37 @@ def test_metadata(issuers: Issuers, issuer: FakeIssuer) -> None:
     assert (found.scopes, found.login_methods) == ({"openid", "groups"}, {"client_secret_post"})
 
 
+def test_endpoints_elsewhere_are_as_good_as_none(issuers: Issuers, issuer: FakeIssuer) -> None:
+    """An endpoint of sign-ins that may not be asked is left out, and tokens of programs go on to be verified."""
+    issuer.publish(token_endpoint="http://127.0.0.1:1/token", userinfo_endpoint="file:///etc/hostname")
+    found = issuers.metadata(issuer.issuer)
+    assert (found.token_endpoint, found.userinfo_endpoint) == (None, None)
+    assert claims(issuers, issuer)["sub"] == "x"
+
+
+def test_rules_of_sign_ins(issuers: Issuers, issuer: FakeIssuer, clock: Clock) -> None:
+    """An ID token of a sign-in belongs to it, is for this client alone, and as fresh as was asked for."""
+    now = int(clock().timestamp())
+    sound: dict[str, Any] = {"sub": "x", "aud": "here", "nonce": "n", "auth_time": now - 60}
+    rules = {"nonce": "n", "max_age": 300}
+    assert claims(issuers, issuer, issuer.token(**sound), **rules)["sub"] == "x"
+    assert claims(issuers, issuer, issuer.token(**sound | {"aud": ["here", "b"], "azp": "here"}), **rules)
+    for change, said in (
+        ({"nonce": "other"}, "nonce"),
+        ({"nonce": None}, "nonce"),
+        ({"azp": "b"}, "another client"),
+        ({"aud": ["here", "b"]}, "another client"),
+        ({"auth_time": now - 361}, "too long ago"),
+        ({"auth_time": None}, "auth_time"),
+        ({"auth_time": "now"}, "auth_time"),
+        ({"auth_time": float("nan")}, "too long ago"),
+        ({"sub": None}, "no subject"),
+        ({"iat": None}, "iat"),
+    ):
+        with pytest.raises(IdentityRefused, match=said):
+            claims(issuers, issuer, issuer.token(**sound | change), **rules)
+
+
 @pytest.mark.parametrize(
     "where",
     [

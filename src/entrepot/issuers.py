@@ -295,7 +295,10 @@ def _endpoint(told: dict[str, Any], name: str, issuer: str) -> str | None:
     """The address of one of an issuer's endpoints.
 
     It is on the issuer's own host and port; of an issuer with https it may be on another host with https, as its
-    document came over a connection that proves who wrote it.
+    document came over a connection that proves who wrote it. One that can't be asked is as good as none.
+
+    Raises:
+        UpstreamInvalid: that of its keys is none, or can't be asked.
     """
     url = told.get(name)
     if url is None and name != "jwks_uri":
@@ -310,8 +313,12 @@ def _endpoint(told: dict[str, Any], name: str, issuer: str) -> str | None:
             raise ValueError
     except ValueError:
         where = f": {shown(url[:200])}" if isinstance(url, str) else ""
+        message = f"the issuer {shown(issuer)} names a {name} that is not asked{where}"
+        if name != "jwks_uri":  # of sign-ins, which say that it is missing; programs don't need it
+            _log.warning("%s", message)
+            return None
         raise UpstreamInvalid(
-            f"the issuer {shown(issuer)} names a {name} that is not asked{where}",
+            message,
             hint="it is at the issuer's own address, or at another one with https if the issuer has https",
         ) from None
     return url

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from entrepot.client.bootstrap import make_keys
 from entrepot.settings import Settings, load_settings
 from tests.cli.conftest import Entrepot
 from tests.cli.stub import Stub
@@ -20,10 +21,10 @@ from tests.support.server import Clock, Live, installed, running
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a key pair as the command makes it."""
-    folder = tmp_path_factory.mktemp("keys") / "new"
-    said = Entrepot().said("bootstrap", "keys", f"--out={folder}")
-    assert said == [f"Private key: {folder}/bootstrap.key", f"Public key: {folder}/bootstrap.pub"]
+    """A folder with a key pair."""
+    folder, made = tmp_path_factory.mktemp("keys"), make_keys()
+    (folder / "bootstrap.key").write_bytes(made.private)
+    (folder / "bootstrap.pub").write_bytes(made.public)
     return folder
 
 
@@ -42,15 +43,18 @@ def person(server: Live) -> Entrepot:
     return Entrepot(env={"ENTREPOT_ADDRESS": server.address})
 
 
-def test_the_keys(keys: Path) -> None:
+def test_the_keys(bare: Entrepot, tmp_path: Path) -> None:
     """RSA with 3072 bits; the private one is for its owner's eyes alone, and neither is ever written over."""
+    keys = tmp_path / "new"
+    said = bare.said("bootstrap", "keys", f"--out={keys}")
+    assert said == [f"Private key: {keys}/bootstrap.key", f"Public key: {keys}/bootstrap.pub"]
     private = serialization.load_pem_private_key((keys / "bootstrap.key").read_bytes(), None)
     public = serialization.load_pem_public_key((keys / "bootstrap.pub").read_bytes())
     assert isinstance(private, rsa.RSAPrivateKey)
     assert (private.key_size, private.public_key() == public) == (3072, True)
     assert stat.S_IMODE((keys / "bootstrap.key").stat().st_mode) == 0o600
     before = (keys / "bootstrap.key").read_bytes()
-    assert Entrepot().failed("bootstrap", "keys", f"--out={keys}")[0] == 5
+    assert bare.failed("bootstrap", "keys", f"--out={keys}")[0] == 5
     assert (keys / "bootstrap.key").read_bytes() == before
 
 

@@ -217,7 +217,7 @@ class _Busy(LoginCalls):
     def __init__(self, word: str) -> None:
         self.word = word
 
-    def _form(self, path: str, fields: Any) -> Any:
+    def _form(self, *_: Any) -> Any:
         raise ApiError("not yet", code=self.word, status=400)
 
 

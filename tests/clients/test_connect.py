@@ -100,15 +100,17 @@ def site(settings: Settings, clock: Clock, connect: Connect, tmp_path: Path, rsc
         yield live
 
 
-def install(site: Live, repository: str, package: str, token: str | None, lib: Path) -> str:
-    """What R says of an install from a closed repository, at the end whether the package is there."""
-    login = f"__token__:{token}@" if token else ""
+def install(site: Live, repository: str, package: str, token: str | None, lib: Path, *, by_header: bool = False) -> str:
+    """What R says of an install from a closed repository, at the end whether the package is there; the token goes in
+    the repository's URL or in a header."""
+    login = f"__token__:{token}@" if token and not by_header else ""
+    header = f', headers = c(Authorization = "Bearer {token}")' if by_header else ""
     url = f"{site.address.replace('://', f'://{login}')}/{repository}/latest"
     done = run_r(
         f"""
         options(repos = c(Internal = "{url}"))
         options(warn = 1)
-        try(install.packages("{package}", quiet = TRUE))
+        try(install.packages("{package}", quiet = TRUE{header}))
         cat(if (requireNamespace("{package}", quietly = TRUE)) "@installed" else "@missing")
         """,
         lib=lib,
@@ -122,7 +124,7 @@ def test_a_build_installs_from_a_closed_repository(site: Live, connect: Connect,
     build = connect.build(site, "publisher")
     (token,) = build.tokens
     assert install(site, "internal", "toolbox", token, tmp_path / "one").endswith("@installed")
-    assert install(site, "finance", "ledger", token, tmp_path / "two").endswith("@installed")
+    assert install(site, "finance", "ledger", token, tmp_path / "two", by_header=True).endswith("@installed")
 
 
 def test_a_build_without_an_integration(site: Live, connect: Connect, tmp_path: Path) -> None:

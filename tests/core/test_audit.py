@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from entrepot.core.audit import FIRST, HIDDEN, LONGEST, Break, Entry, Outcome, Row, append, find_break, without_secrets
+from entrepot.core.audit import FIRST, LONGEST, Break, Entry, Outcome, Row, append, find_break
+from entrepot.core.errors import NotFound
+from entrepot.core.hiding import HIDDEN, without_secrets
 from entrepot.core.tokens import make_token
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -115,6 +117,9 @@ def test_secrets_are_hidden(secret: str) -> None:
     entry = Entry(NOON, "ann", "::1", "delete repo", f"repo={secret}", detail=f"there is no {secret!r}")
     written = append(entry, None).entry
     assert (written.subject, written.detail) == (f"repo={HIDDEN}", f"there is no '{HIDDEN}'")
+    told = NotFound(f"there is no {secret}", hint=f"not {secret}", name=secret, names=[secret], count=1).as_json()
+    assert (told["error"], told["hint"]) == (f"there is no {HIDDEN}", f"not {HIDDEN}")
+    assert told["payload"] == {"name": HIDDEN, "names": [HIDDEN], "count": 1}
 
 
 @pytest.mark.parametrize("text", ["entrepot", "repo=entrepot_dev", "entrepot_team-packages", "eyJ is no token"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,9 @@ from entrepot.core.access import ScopeText, parse_scope
 from entrepot.core.errors import Forbidden, IdentityRefused
 from entrepot.operations import identity
 from entrepot.operations.identity import Identified
-from entrepot.settings import Settings
+from entrepot.settings import Settings, load_settings
+
+GUIDE = Path(__file__).parents[2] / "docs" / "federation.md"
 
 FEDERATION = {"issuer": "https://connect.example/", "audience": "package-manager", "subject": "connect"}
 
@@ -204,3 +208,18 @@ def test_decisions_are_logged_where_that_is_set(caplog: pytest.LogCaptureFixture
     of_connect({"roles": ["repos:read:*"]}, {"role_claim": "roles", "logging": True})
     assert "connect accepted 'connect:connect'" in caplog.text
     assert "given repos:read:*" in caplog.text
+
+
+def test_the_guide(tmp_path: Path) -> None:
+    """Each configuration of the guide is one that the server takes, as it stands there."""
+    file = tmp_path / "entrepot.toml"
+    names = set()
+    for block in re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL):
+        federation = (
+            ""
+            if "ederation" in block
+            else '[identity_federation "ci"]\nissuer="https://x"\naudience="x"\nsubject="x"\n'
+        )
+        file.write_text(federation + block)
+        names |= set(load_settings(file, {}).identity_federation)
+    assert names == {"ci", "connect", "github", "gitlab", "kubernetes", "workbench"}

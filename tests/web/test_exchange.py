@@ -62,7 +62,7 @@ def test_the_token_tells_when_it_ends(site: Live, issuer: FakeIssuer, clock: Clo
 
 @pytest.mark.one_shape
 def test_the_form_may_be_of_all_kinds_that_clients_send(site: Live, issuer: FakeIssuer) -> None:
-    """The type of the token is `id_token` or `jwt`; parameters without a value count as left out, a line's end as none."""
+    """The token is an `id_token` or a `jwt`; parameters without a value count as left out, and so does a line's end."""
     text = of_connect(issuer, "repos:read:*")
     for fields in (
         {"subject_token_type": f"{TOKEN_TYPE}jwt"},

@@ -142,11 +142,10 @@ class Session:
                 yield client
         except EntrepotError as error:
             if getattr(error, "status", None) == 401:
-                error.hint = (
-                    "give a token: --token, ENTREPOT_TOKEN, `entrepot login` or `entrepot login sso`"
-                    if kept is None
-                    else f"the token in {kept} is not good any more: `entrepot login` or `entrepot login sso`"
-                )
+                if kept is not None:
+                    error.hint = f"the token in {kept} is not good any more: `entrepot login` or `entrepot login sso`"
+                elif error.hint is not None:
+                    error.hint = "give a token: --token, ENTREPOT_TOKEN, `entrepot login` or `entrepot login sso`"
             raise
 
     def _warn_of_listeners(self, address: str) -> None:

@@ -61,6 +61,8 @@ def find(path: Path, address: str) -> Stored | None:
     Raises:
         Invalid: the file can't be read.
     """
+    if not os.path.lexists(path):
+        return None  # as for most, who need not wait for the reader of such files to be loaded
     entries = _matching(_read(path), address)
     exact = [entry for entry in entries if entry.address == address.strip()]
     return next(iter(exact or entries), None)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from entrepot.core.hiding import without_secrets
+
 FIRST = "0" * 64
 """What the first row has as the hash of the row before."""
 LONGEST = 2000
 """Characters of a subject or a detail."""
 _LONGEST_ACTOR, _LONGEST_TOKEN, _LONGEST_ADDRESS, _LONGEST_ACTION = 200, 36, 64, 100
-_SECRET = re.compile(
-    r"eyJ[\w-]{10,}(?:\.[\w-]+){1,4}"  # JSON Web Tokens, and ours that look like them
-    r"|entrepot(?:-[a-z]+)?_[\w-]{20,}",
-    re.ASCII,
-)
-HIDDEN = "[secret]"
 
 
 class Outcome(StrEnum):
@@ -108,11 +103,6 @@ def find_break(rows: Iterable[Row], last: Row | None) -> tuple[Row | None, Break
             return last, Break(row.id, f"row {row.id} was changed after it was written")
         last = row
     return last, None
-
-
-def without_secrets(text: str) -> str:
-    """A text without what looks like a token in it: somebody may have sent one in the place of a name."""
-    return _SECRET.sub(HIDDEN, text)
 
 
 def _written(entry: Entry) -> Entry:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from entrepot.core.hiding import without_secrets
+
 
 class EntrepotError(Exception):
     """Base of all errors that a caller is told about.
 
     Args:
-        message: one line, for a person; what can't be printed in it (names come from anywhere) is escaped.
+        message: one line, for a person; what can't be printed in it (names come from anywhere) is escaped, and
+            what looks like a token is hidden.
         hint: what to do about it, where there is something to do.
         payload: JSON values that a program may want (names, versions, limits).
     """
@@ -22,9 +25,10 @@ class EntrepotError(Exception):
     code: ClassVar[str] = "error"
 
     def __init__(self, message: str, *, hint: str | None = None, **payload: object) -> None:
-        self.message = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
-        self.hint = hint
-        self.payload: dict[str, object] = payload
+        shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+        self.message = without_secrets(shown)
+        self.hint = hint if hint is None else without_secrets(hint)
+        self.payload: dict[str, object] = {name: _hidden(value) for name, value in payload.items()}
         super().__init__(self.message)
 
     def __str__(self) -> str:
@@ -33,6 +37,12 @@ class EntrepotError(Exception):
     def as_json(self) -> dict[str, object]:
         """The body that the API answers: `code`, `error`, `hint`, `payload`."""
         return {"code": self.code, "error": self.message, "hint": self.hint, "payload": self.payload or None}
+
+
+def _hidden(value: object) -> object:
+    if isinstance(value, str):
+        return without_secrets(value)
+    return [_hidden(each) for each in value] if isinstance(value, list) else value
 
 
 class NotFound(EntrepotError):

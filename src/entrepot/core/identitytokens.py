@@ -258,6 +258,8 @@ def _check_sign_in(claims: Claims, rules: Rules) -> None:
         raise IdentityRefused("the token was made for another client (azp)")
     if claims.get("nonce") != rules.nonce:
         raise IdentityRefused("the token does not belong to this sign-in (nonce)", hint="sign in again")
+    if not isinstance(claims.get("sub"), str) or not claims["sub"]:
+        raise IdentityRefused("the token has no subject (sub)")
     if "iat" not in claims:
         raise IdentityRefused("the token doesn't say when it was made (iat)")
 

@@ -2,8 +2,8 @@
 
 A token is `entrepot_`, forty random letters and digits and a checksum of six, as secret scanners look for it. One that
 ends soon is written in three parts with its end in the second: R's pak reads the claim `exp` of what looks like a JSON
-Web Token (RFC 7519) and asks for a new one in time. It is none, as nothing in it is signed: the server looks the whole
-text up. It is short, because R names a file after a URL with the token in it.
+Web Token (RFC 7519) and asks for a new one in time. Nothing in it is signed, as its header says: the server reads none
+of it and looks the whole text up. It is short, because R names a file after a URL with the token in it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PREFIX = "entrepot_"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _SECRET = 40
 _CHECKSUM = 6
-_DATED = base64.urlsafe_b64encode(b'{"typ":"entrepot"}').rstrip(b"=").decode()
+_DATED = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode()
 _PATTERN = re.compile(rf"(?:{_DATED}\.[A-Za-z0-9_-]{{10,40}}\.)?{PREFIX}[0-9A-Za-z]{{{_SECRET + _CHECKSUM}}}", re.ASCII)
 LONGEST = 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from entrepot.core.audit import without_secrets
+from entrepot.core.hiding import without_secrets
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 

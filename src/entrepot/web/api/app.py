@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from entrepot import __version__
-from entrepot.core.errors import EntrepotError, Invalid, TooLarge
+from entrepot.core.access import ANONYMOUS
+from entrepot.core.errors import EntrepotError, Invalid, TooLarge, TooMany, Unauthenticated
 from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import (
     audit,
@@ -41,7 +42,7 @@ from entrepot.web.api import (
 )
 from entrepot.web.audit import Audited, note_guarded
 from entrepot.web.context import PREFIX, Context
-from entrepot.web.door import check_from_page
+from entrepot.web.door import Entrant, check_from_page
 from entrepot.web.errors import INTERNAL, status_of
 from entrepot.web.policy import POLICY, Need, asked, check, is_quick
 from entrepot.web.streams import in_thread
@@ -119,6 +120,8 @@ class Guard:
             return
         try:
             await self._guarded(scope)
+            if scope["state"]["access"].is_known:
+                send = _for_them_alone(send)
             if scope["method"] in ("GET", "HEAD", "OPTIONS"):
                 await self._app(scope, receive, send)
             else:
@@ -135,12 +138,18 @@ class Guard:
             raise
 
     async def _admit(self, scope: Scope) -> None:
-        """Raises Unauthenticated, Forbidden, TooMany."""
+        """Raises Unauthenticated, Forbidden, TooMany, Invalid."""
         context = self._context
-        entrant = await context.door.entrant(scope)
+        wanted = asked(scope["method"], scope["path"].removeprefix(PREFIX))
+        try:
+            entrant = await context.door.entrant(scope)
+        except (Unauthenticated, TooMany):
+            # Clients send what a ~/.netrc has with everything, also where they ask for a token in the place of that.
+            if wanted is None or wanted.need is not Need.OPEN:
+                raise
+            entrant = Entrant(ANONYMOUS)
         scope.setdefault("state", {})["access"] = entrant.access
         scope["state"]["session"] = entrant.session
-        wanted = asked(scope["method"], scope["path"].removeprefix(PREFIX))
         if wanted is None:
             return
         scope["state"]["asked"] = wanted
@@ -150,6 +159,8 @@ class Guard:
             check(context.app, entrant.access, wanted)
         else:
             await in_thread(check, context.app, entrant.access, wanted)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            raise Invalid("the URL has a NUL, which nothing here has in its name")
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises TooLarge, Invalid."""
@@ -181,6 +192,20 @@ class Guard:
         if int(length) > limit:
             raise _too_large(limit)
         await self._app(scope, bounded, checked)
+
+
+def _for_them_alone(send: Send) -> Send:
+    """`send` of answers that no cache keeps, if they don't say more: a session's cookie says to no cache, as an
+    Authorization header does, that others are told something else (RFC 9111, 3.5)."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            if not any(name == b"cache-control" for name, _ in headers):
+                message = {**message, "headers": [*headers, (b"cache-control", b"no-store")]}
+        await send(message)
+
+    return sending
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from entrepot.core.checking import Checked, Lack, Verdict
 from entrepot.core.requirements import ListFormat
 from entrepot.operations import checking
 from entrepot.operations.checking import Checking
+from entrepot.web.api import schemas
 from entrepot.web.api.deps import AppDep
 
 router = APIRouter(tags=["checking"])
 
 
-class CheckRequest(BaseModel):
+class CheckRequest(schemas.In):
     """`list` and `constraints` are the text of files; `constraints` is of Python lists alone."""
-
-    model_config = ConfigDict(extra="forbid")
 
     text: str = Field(alias="list")
     constraints: str | None = None

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import to_json
 
 from entrepot.app import App
@@ -19,6 +19,7 @@ from entrepot.operations.access import admit_to_repository
 from entrepot.operations.browsing import Opened
 from entrepot.operations.filtering import Found, Wanted
 from entrepot.operations.lookups import Binary
+from entrepot.web.api import schemas
 from entrepot.web.api.address import Address
 from entrepot.web.api.deps import AppDep, Caller, PageDep, Snapshot
 from entrepot.web.api.repos import counted
@@ -36,12 +37,14 @@ Arch = Annotated[str | None, Query(description="x86_64 or arm64")]
 Short = Annotated[str, Field(max_length=500)]
 
 
-class Filter(BaseModel):
+class Filter(schemas.In):
     """Which packages, and what of them; what else a client says is passed over.
 
     `names` are `name` or `name==version`; none of them is all. There are no vulnerabilities and no metadata of people
     in this version, so nothing has any.
     """
+
+    model_config = ConfigDict(extra="ignore")
 
     repo: Short
     snapshot: Short = "latest"

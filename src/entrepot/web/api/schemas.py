@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from entrepot.core.changes import Change, ChangeKind, History
@@ -32,15 +32,33 @@ def _day(value: object) -> date:
     raise PydanticCustomError("day", "not a day, which is written YYYY-MM-DD")
 
 
+_ODD = re.compile("[\0\ud800-\udfff]")
 Day = Annotated[date, BeforeValidator(_day)]
 
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
 
+def _is_text(value: object) -> bool:
+    """Whether all texts of a JSON value can be written as UTF-8, and kept in PostgreSQL."""
+    if isinstance(value, str):
+        return _ODD.search(value) is None
+    if isinstance(value, dict):
+        return all(map(_is_text, value)) and all(map(_is_text, value.values()))
+    return not isinstance(value, list) or all(map(_is_text, value))
+
+
 class In(BaseModel):
-    """What a request may send: nothing that isn't known."""
+    """What a request may send: nothing that isn't known, and only what is a text as one."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_texts(cls, value: object) -> object:
+        # JSON can have one half of a character of two (RFC 8259, 8.2); neither databases nor answers can.
+        if not _is_text(value):
+            raise PydanticCustomError("text", "has a character that is none: NUL, or half of a surrogate pair")
+        return value
 
 
 class NewRepository(In):
