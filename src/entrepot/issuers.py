@@ -19,13 +19,16 @@ from concurrent.futures import TimeoutError as TooLate
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from entrepot.core.errors import EntrepotError, IdentityRefused, Unavailable, UpstreamInvalid, UpstreamUnavailable
-from entrepot.core.identitytokens import Claims, Keys, Rules, UnknownKey, parse, read_keys, verify
 from entrepot.core.urls import shown
 from entrepot.fetch import Fetch, Posted
+
+if TYPE_CHECKING:
+    # Loading the library of signatures would be a tenth of the server's start; most servers start without needing it.
+    from entrepot.core.identitytokens import Claims, Keys
 
 _log = logging.getLogger(__name__)
 FRESH = timedelta(hours=1)
@@ -125,6 +128,8 @@ class Issuers:
             IdentityRefused: it isn't what the rules ask for; the message says what is wrong with it.
             UpstreamUnavailable, UpstreamInvalid: the issuer is away, or what it publishes can't be used.
         """
+        from entrepot.core.identitytokens import Rules, UnknownKey, parse, verify
+
         token = parse(text)
         if token.claims.get("iss") != issuer:
             # Before anything is asked of the issuer: it has nothing to do with this token.
@@ -143,6 +148,8 @@ class Issuers:
 
     async def prepare(self, issuer: str, text: str) -> None:
         """Wait for what `verify` of this token needs, without holding a thread; what is wrong is told there."""
+        from entrepot.core.identitytokens import parse
+
         with suppress(EntrepotError):
             reading = self._reading(issuer, parse(text).key_id)
             if isinstance(reading, Future):
@@ -225,6 +232,8 @@ class Issuers:
 
     def _read(self, issuer: str, state: _State, reading: Future[_Known]) -> None:
         """Read both documents and tell all who wait; where that fails, what is known goes on to count for a day."""
+        from entrepot.core.identitytokens import read_keys
+
         found: _Known | None = None
         error: EntrepotError | None = None
         try:

@@ -100,7 +100,7 @@ def test_a_right_token_works_at_any_time(live: Live) -> None:
     live.door.throttle = Throttle(Seconds())
     wrong = [live.api("GET", "/tokens", token=make_token())[0] for _ in range(FREE + 2)]
     assert wrong == [401] * FREE + [429] * 2
-    answer = live.get("/__api__/status", Authorization=f"Bearer {make_token()}")
+    answer = live.get("/__api__/whoami", Authorization=f"Bearer {make_token()}")
     assert answer.status == 429
     assert 1 <= int(answer.headers["Retry-After"]) <= LONGEST_WAIT
     assert live.api("GET", "/tokens")[0] == 200
@@ -111,8 +111,8 @@ def test_what_is_no_token_counts_as_well(live: Live) -> None:
     """Passwords, other schemes and nonsense are guesses, too."""
     live.door.throttle = Throttle(Seconds())
     for n in range(FREE + 1):
-        live.get("/__api__/status", Authorization=["Bearer x", "Basic !", "Digest y", "Basic eDp5"][n % 4])
-    assert live.get("/__api__/status", Authorization="Bearer x").status == 429
+        live.get("/__api__/whoami", Authorization=["Bearer x", "Basic !", "Digest y", "Basic eDp5"][n % 4])
+    assert live.get("/__api__/whoami", Authorization="Bearer x").status == 429
 
 
 def test_stuffing_is_in_the_audit_log_once(live: Live) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -125,20 +128,23 @@ def test_r_with_netrc(site: Live, reader: str, rscript: Path, tmp_path: Path, me
 
 @pytest.mark.r
 @pytest.mark.parametrize("has_token", [False, True], ids=["no token", "token of another"])
-def test_r_says_why_it_gets_nothing(site: Live, rscript: Path, tmp_path: Path, has_token: bool) -> None:
-    """Without a token R warns of status 401, with one that is for something else of 403; nothing is installed."""
+def test_r_says_that_it_gets_nothing(site: Live, rscript: Path, tmp_path: Path, has_token: bool) -> None:
+    """The index can't be had, and nothing is installed; a download by itself shows the status."""
     text = token(site.app, sources=["others-r"])
     url = f"{with_login(site, text) if has_token else site.address}/vault/latest"
-    said = r_says(url, INSTALL, tmp_path / "lib")
-    assert f"HTTP status was '{403 if has_token else 401}" in said
+    file = f'try(download.file("{url}/src/contrib/PACKAGES", tempfile(), quiet = TRUE))'
+    said = r_says(url, f"{INSTALL}; {file}", tmp_path / "lib")
+    assert "unable to access index for repository" in said
     assert "@ \n" in said
+    status = "403 Forbidden" if has_token else "401 Unauthorized"
+    assert f"HTTP status was '{status}'" in said
 
 
 @pytest.mark.r
 def test_renv_with_headers(site: Live, reader: str, rscript: Path, tmp_path: Path) -> None:
     """renv asks a function for the headers of each URL."""
     if "TRUE" not in run_r('cat(requireNamespace("renv", quietly = TRUE))').stdout:
-        pytest.skip("the R package renv is not installed (make test installs it)")
+        pytest.skip("the R package renv is not installed")
     first = f"""
         options(renv.download.headers = function(url) {{
           if (startsWith(url, "{site.address}/")) c(Authorization = "Bearer {reader}")
@@ -190,10 +196,11 @@ def test_python_with_a_keyring(site: Live, tools: Tools, reader: str, client: st
     """The program `keyring` gives the password of `__token__`, which is all that the URL names."""
     program = tmp_path / "bin" / "keyring"
     program.parent.mkdir()
-    answer = f'case "$*" in *__token__*) echo {reader};; *) exit 1;; esac'
-    program.write_text(f"#!/bin/sh\n{answer}\n")
+    login = json.dumps({"username": "__token__", "password": reader})
+    ways = [f"*output=json*__token__*) echo '{login}';;", f"*__token__*) echo {reader};;", "*) exit 1;;"]
+    program.write_text(f'#!/bin/sh\ncase "$*" in {" ".join(ways)} esac\n')
     program.chmod(0o700)
-    env = {"PATH": f"{program.parent}:{tools._environment()['PATH']}"}
+    env = {"PATH": os.pathsep.join([str(program.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin"])}
     url = index(with_login(site, ""))
     is_done, said = install(tools, client, url, "--keyring-provider", "subprocess", env=env)
     assert is_done, said

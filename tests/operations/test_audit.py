@@ -197,3 +197,12 @@ def test_an_act_that_can_not_be_written_is_told(app: App, clock: Clock) -> None:
         connection.execute(text("ALTER TABLE elsewhere RENAME TO audit"))
     assert log.write(entry(app)) == 1
     log.close()
+
+
+def test_who_no_longer_waits_does_no_harm(app: App) -> None:
+    """A request that was broken off while its row waited: the row is written, and so are those after it."""
+    with app.db.write(shows=False):
+        waiting = [app.audit.submit(entry(app)) for _ in range(3)]
+        assert waiting[2].cancel()
+    assert app.audit.write(entry(app)) == 4
+    assert [each.cancelled() for each in waiting] == [False, False, True]

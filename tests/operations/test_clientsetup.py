@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from entrepot.app import App
+from entrepot.core.access import ANONYMOUS, Access, Scope
 from entrepot.core.errors import EntrepotError, Invalid, RepositoryNotFound, SnapshotNotFound, WrongType
 from entrepot.core.model import RepositoryType
 from entrepot.ecosystems.python import setups as python
@@ -192,3 +193,69 @@ def test_what_does_not_go_together(bioc: App, repo: str, wish: Wish, error: type
     with pytest.raises(error) as raised:
         client_setup(bioc, repo, wish, address=AT)
     assert (raised.value.hint or "").startswith(hint)
+
+
+def closed(app: App, repo: str, type_: RepositoryType) -> None:
+    repositories.create_repository(app, repo, type_=type_, is_closed=True)
+
+
+@pytest.mark.parametrize("environment", r.ENVIRONMENTS)
+def test_a_closed_repository_of_r_tells_how_to_send_a_token(app: App, environment: str) -> None:
+    """Before the rest, which is as of an open one; no text has a token, or a login in a URL."""
+    closed(app, "vault", RepositoryType.R)
+    repositories.create_repository(app, "free", type_=RepositoryType.R)
+    found = client_setup(app, "vault", Wish(environment), address=AT).blocks
+    plain = client_setup(app, "free", Wish(environment), address=AT).blocks
+    more = found[: len(found) - len(plain)]
+    assert [block.text for block in found[len(more) :]] == [block.text.replace("free", "vault") for block in plain]
+    assert more
+    text = "\n".join(block.text for block in more)
+    host = "machine packages.example.org login __token__ password "
+    wanted = {
+        "connect": f'"ppm_url": "{AT}"',
+        "dockerfile": "--mount=type=secret,id=netrc",
+        "renv": "PACKAGES_TOKEN=TOKEN",
+    }
+    assert wanted.get(environment, host) in text
+    assert "@packages" not in str(found)
+
+
+@pytest.mark.parametrize("environment", python.ENVIRONMENTS)
+def test_a_closed_index_tells_how_to_send_a_token(app: App, environment: str) -> None:
+    """As of R; Poetry keeps logins by itself."""
+    closed(app, "vault", RepositoryType.PYTHON)
+    repositories.create_repository(app, "free", type_=RepositoryType.PYTHON)
+    found = client_setup(app, "vault", Wish(environment), address=AT).blocks
+    plain = client_setup(app, "free", Wish(environment), address=AT).blocks
+    assert len(found) == len(plain) + 1
+    host = "machine packages.example.org login __token__ password "
+    wanted = {
+        "connect": f'"ppm_url": "{AT}"',
+        "dockerfile": "--mount=type=secret,id=netrc",
+        "poetry": "poetry config http-basic.packages __token__",
+    }
+    assert wanted.get(environment, host) in found[0].text
+    assert "@packages" not in str(found)
+
+
+def test_an_image_and_a_workflow_can_be_read(app: App) -> None:
+    """The texts are what they say: a step of a Dockerfile on two lines, a step of a workflow in YAML."""
+    closed(app, "vault", RepositoryType.PYTHON)
+    image = client_setup(app, "vault", Wish("dockerfile"), address=AT).blocks[0].text
+    assert image.splitlines()[0].endswith(" \\")
+    assert len(image.splitlines()) == 2
+    step = client_setup(app, "vault", Wish("github-actions"), address=AT).blocks[0].text
+    (told,) = yaml.safe_load(step)
+    assert told["env"] == {"PACKAGES_TOKEN": "${{ secrets.PACKAGES_TOKEN }}"}
+    assert "packages.example.org" in told["run"]
+
+
+def test_setup_of_bioconductor_names_a_cran_that_one_may_read(app: App) -> None:
+    """A closed repository of CRAN is named to those who may read it alone, with how to send a token."""
+    repositories.create_repository(app, "bioc", type_=RepositoryType.BIOCONDUCTOR)
+    assert f"{AT}/cran/latest" in str(client_setup(app, "bioc", Wish(), address=AT, access=ANONYMOUS))
+    id_ = repositories.edit_repository(app, "cran", is_closed=True).repository.id
+    assert "cran" not in str(client_setup(app, "bioc", Wish(), address=AT, access=ANONYMOUS))
+    told = client_setup(app, "bioc", Wish(), address=AT, access=Access("ann", {Scope.REPOS_READ: frozenset({id_})}))
+    assert f"{AT}/cran/latest" in str(told)
+    assert "password TOKEN" in str(told)

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from entrepot.core.tokens import make_token
 from entrepot.operations import repositories
+from tests.support.distributions import wheel
 from tests.support.server import Live
 
 HERE = "127.0.0.1"
@@ -153,6 +154,22 @@ def test_no_secret_is_written(live: Live) -> None:
         whole = str(connection.execute(text("SELECT * FROM audit")).all())
     assert secret not in whole
     assert token not in whole
+
+
+def test_uploads_are_acts(live: Live) -> None:
+    """With the file's name; also one that fails, and one of somebody who may not."""
+    live.api("POST", "/sources", {"name": "local", "type": "local-python"})
+    for token in (live.token, make_token()):
+        for name, data in (wheel("demo", "1.0"), ("demo-1.0.zip", b"x")):
+            fields = {":action": "file_upload", "name": "demo", "version": "1.0", "content": (name, data)}
+            headers = {"Authorization": f"Bearer {token}"}
+            live.pool.request("POST", f"{live.address}/upload/pypi/local", headers=headers, fields=fields)
+    rows = log(live, "action=upload")
+    assert [told(row) for row in rows] == [
+        ("admin", "upload", f"source=local file={wheel('demo', '1.0')[0]}", "done", 200),
+        ("admin", "upload", "source=local file=demo-1.0.zip", "failed", 422),
+        ("anonymous", "upload", "source=local", "refused", 401),
+    ]
 
 
 def test_an_exchange_of_nonsense_is_a_refusal(live: Live) -> None:

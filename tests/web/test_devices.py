@@ -14,8 +14,6 @@ from tests.support.browser import Browser
 from tests.support.device import Program, challenge
 from tests.support.server import Clock, Live
 
-pytestmark = pytest.mark.one_shape
-
 
 @pytest.fixture
 def made(live: Live) -> Issued:

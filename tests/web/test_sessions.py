@@ -95,7 +95,7 @@ def test_what_is_no_token_opens_nothing(live: Live, text: str) -> None:
     browser = Browser(live)
     page = browser.sign_in(text)
     assert (page.status, browser.session) == (401, None)
-    assert "this token is not good" in page.text
+    assert "This token is not good" in page.text
     assert not text.strip(" \0") or text not in page.text.partition("<main>")[2] or len(text) < 10
 
 

@@ -33,6 +33,9 @@ class Setup:
 TOKEN = "TOKEN"
 """Stands where people put their own: nobody is shown one here."""
 
+VARIABLE = "PACKAGES_TOKEN"
+"""Of the environment, where a client reads no ~/.netrc."""
+
 
 def netrc(host: str, *, title: str = "The token, in a file that you alone can read (chmod 600)") -> Block:
     """The line by which most programs find a login for a host, whatever its port."""
@@ -50,10 +53,10 @@ def netrc_of_workflow(host: str) -> Block:
     """A step that puts a secret of the workflow's repository where programs look for it."""
     lines = [
         "- run: |",
-        f'    echo "machine {host} login __token__ password $PACKAGES_TOKEN" >> ~/.netrc',
+        f'    echo "machine {host} login __token__ password ${VARIABLE}" >> ~/.netrc',
         "    chmod 600 ~/.netrc",
         "  env:",
-        "    PACKAGES_TOKEN: ${{ secrets.PACKAGES_TOKEN }}",
+        f"    {VARIABLE}: ${{{{ secrets.{VARIABLE} }}}}",
     ]
     title = "A step before it; identity federation gives a token without a secret"
     return Block(title, ".github/workflows/*.yml", "yaml", "\n".join(lines))

@@ -33,6 +33,8 @@ PATIENCE = 10.0
 
 
 class _Waiting(NamedTuple):
+    """An entry to be written, and who hears of it; nobody does of a refusal."""
+
     entry: Entry
     written: Future[int] | None
 
@@ -175,15 +177,20 @@ class AuditLog:
         except Exception as error:
             told = error if isinstance(error, EntrepotError) else _unwritable(error)
             for waiting in batch:
-                if waiting.written is not None:
-                    waiting.written.set_exception(told)
+                if (written := _heard(waiting)) is not None:
+                    written.set_exception(told)
             lost = sum(waiting.written is None for waiting in batch)
             with self._changed:
                 self._lost += lost
             return
         for waiting, row in zip(batch, rows, strict=True):
-            if waiting.written is not None:
-                waiting.written.set_result(row.id)
+            if (written := _heard(waiting)) is not None:
+                written.set_result(row.id)
+
+
+def _heard(waiting: _Waiting) -> Future[int] | None:
+    """Who hears of an entry now: a task that was cancelled in the meantime doesn't."""
+    return waiting.written if waiting.written is not None and waiting.written.set_running_or_notify_cancel() else None
 
 
 def _unwritable(error: Exception) -> EntrepotError:

@@ -6,7 +6,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from entrepot.core.setups import Block, integration_of_connect, netrc, netrc_of_image, netrc_of_workflow
+from entrepot.core.setups import (
+    TOKEN,
+    VARIABLE,
+    Block,
+    integration_of_connect,
+    netrc,
+    netrc_of_image,
+    netrc_of_workflow,
+)
 
 USER_AGENT = (
     'options(HTTPUserAgent = sprintf("R/%s R (%s)", getRversion(),\n'
@@ -167,7 +175,23 @@ ENVIRONMENTS: Mapping[str, Callable[[Places], list[Block]]] = {
 def authentication(environment: str, host: str, address: str) -> list[Block]:
     """What is pasted besides where a repository is closed; `address` is the server's URL, `host` the name in it."""
     use = Block("R, with the program curl, which reads that file", PROFILE, "r", NETRC)
+    headers = [
+        "options(renv.download.headers = function(url) {",
+        f'  if (startsWith(url, "{address}/"))',
+        f'    c(Authorization = paste("Bearer", Sys.getenv("{VARIABLE}")))',
+        "})",
+    ]
     match environment:
+        case "renv":
+            return [
+                Block(
+                    "The token, in a file that you alone can read (chmod 600)",
+                    "~/.Renviron",
+                    "text",
+                    f"{VARIABLE}={TOKEN}",
+                ),
+                Block("renv, for all projects of yours", "~/.Rprofile", "r", "\n".join(headers)),
+            ]
         case "connect":
             return [integration_of_connect(address)]
         case "dockerfile":

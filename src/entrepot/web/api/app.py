@@ -138,7 +138,7 @@ class Guard:
             raise
 
     async def _admit(self, scope: Scope) -> None:
-        """Raises Unauthenticated, Forbidden, TooMany, Invalid."""
+        """Raises Unauthenticated, Forbidden, TooMany."""
         context = self._context
         wanted = asked(scope["method"], scope["path"].removeprefix(PREFIX))
         try:
@@ -159,8 +159,6 @@ class Guard:
             check(context.app, entrant.access, wanted)
         else:
             await in_thread(check, context.app, entrant.access, wanted)
-        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            raise Invalid("the URL has a NUL, which nothing here has in its name")
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises TooLarge, Invalid."""

@@ -32,14 +32,14 @@ def _day(value: object) -> date:
     raise PydanticCustomError("day", "not a day, which is written YYYY-MM-DD")
 
 
-_ODD = re.compile("[\0\ud800-\udfff]")
+_ODD = re.compile("[\ud800-\udfff]")
 Day = Annotated[date, BeforeValidator(_day)]
 
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
 
 def _is_text(value: object) -> bool:
-    """Whether all texts of a JSON value can be written as UTF-8, and kept in PostgreSQL."""
+    """Whether all texts of a JSON value can be written as UTF-8."""
     if isinstance(value, str):
         return _ODD.search(value) is None
     if isinstance(value, dict):
@@ -57,7 +57,7 @@ class In(BaseModel):
     def _of_texts(cls, value: object) -> object:
         # JSON can have one half of a character of two (RFC 8259, 8.2); neither databases nor answers can.
         if not _is_text(value):
-            raise PydanticCustomError("text", "has a character that is none: NUL, or half of a surrogate pair")
+            raise PydanticCustomError("text", "has a character that is none: half of a surrogate pair")
         return value
 
 

@@ -25,7 +25,7 @@ from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
 Short = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
-Wish = Annotated[str | None, Query(max_length=500)]
+Wish = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from entrepot import __version__
@@ -14,6 +16,7 @@ from entrepot.web.ui.paths import DEVICE, LOGIN, LOGOUT, SSO
 from entrepot.web.ui.visits import Visit
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_CODE = re.compile(r"`([^`]+)`")
 POLICY = (
     "default-src 'none'; style-src 'self' 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -39,6 +42,12 @@ def render(template: str, visit: Visit, **values: object) -> str:
     return _environment().get_template(template).render(**shared, paths=paths, **values)
 
 
+def sentence(text: str) -> Markup:
+    """A message as a page shows it: with a capital letter, and what is between backticks as code."""
+    written = str(escape(text[:1].upper() + text[1:]))
+    return Markup(_CODE.sub(r"<code>\1</code>", written))
+
+
 def moved(url: str) -> RedirectResponse:
     """Go on with a GET elsewhere."""
     return RedirectResponse(url, 303, HEADERS)
@@ -46,10 +55,12 @@ def moved(url: str) -> RedirectResponse:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=select_autoescape(default=True),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["sentence"] = sentence
+    return environment
