@@ -245,9 +245,7 @@ def test_a_form_that_was_changed_leads_nowhere_else(live: Live) -> None:
 # --- frames and keeping ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/__login__", "/__login__?next=/x", "/__device__", "/__logout__"]
-)
+@pytest.mark.parametrize("path", ["/", "/__login__", "/__login__?next=/x", "/__device__", "/__logout__"])
 def test_no_page_can_be_framed_or_kept(live: Live, victim: Browser, path: str) -> None:
     """Clickjacking: no site shows our pages within its own; nothing of them is kept, runs scripts or tells others."""
     for browser in (victim, Browser(live)):

@@ -69,6 +69,9 @@ WRITES: list[tuple[str, str, Any]] = [
     ("DELETE", "/build-targets/x", None),
     ("POST", "/build-targets/x/run", {}),
     ("POST", "/build-targets/x/rerun", {}),
+    ("POST", "/tokens", {"scopes": ["global:admin"], "description": "x"}),
+    ("DELETE", "/tokens/x", None),
+    ("POST", "/tokens/revoke", {"guid": "x"}),
 ]
 
 
@@ -579,3 +582,11 @@ def test_a_git_builder_may_be_sent_its_name(live: Live) -> None:
     assert live.api("POST", "/sources", {"name": "built", "type": "git"})[0] == 201
     status, answer = live.api("PATCH", "/sources/built/git-builders/x", {"name": "y"})
     assert (status, answer["code"]) == (404, "git-builder-not-found")
+
+
+def test_only_uploads_may_be_large(live: Live) -> None:
+    """A body that calls itself files is as small as any other where no files are taken: anybody may send some there."""
+    for path in ("/token", "/device", "/filter/packages"):
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = live.pool.request("POST", f"{live.address}/__api__{path}", headers=headers, body=b"x" * (1024**2 + 1))
+        assert (answer.status, answer.json()["code"]) == (413, "too-large")

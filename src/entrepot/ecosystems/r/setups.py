@@ -21,8 +21,8 @@ USER_AGENT = (
     '  paste(getRversion(), R.version["platform"], R.version["arch"], R.version["os"])))'
 )
 """R itself doesn't say which version it is; without that it gets source packages."""
-NETRC = 'options(download.file.method = "curl", download.file.extra = "--netrc")'
-"""R's own downloads look into no ~/.netrc; the program curl does."""
+NETRC = 'options(download.file.method = "curl", download.file.extra = "--netrc --fail --location")'
+"""R's own downloads look into no ~/.netrc; the program curl does, and without --fail it keeps a refusal as a file."""
 BIOCONDUCTOR_PARTS = {
     "BioCsoft": "bioc",
     "BioCann": "data/annotation",
