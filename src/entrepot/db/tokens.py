@@ -79,15 +79,15 @@ def add(
 
 
 def of_digest(connection: Connection, digest: str) -> tuple[Token, ...]:
-    """The token with that hash and then those that it depends on; nothing if there is none."""
+    """The token with that hash and then those that it depends on; nothing if there is none, or not all of them."""
     found: list[Token] = []
     asked: Select[Any] = select(*_SHOWN).where(tokens.c.digest == digest)
     while (row := connection.execute(asked).mappings().one_or_none()) is not None:
         found.append(_token(row))
-        if found[-1].parent_id is None or len(found) > 5:
-            break
+        if found[-1].parent_id is None:
+            return tuple(found)
         asked = select(*_SHOWN).where(tokens.c.id == found[-1].parent_id)
-    return tuple(found)
+    return ()
 
 
 def by_guid(connection: Connection, guid: str) -> Token | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -32,6 +32,7 @@ from entrepot.operations import building
 from entrepot.operations.access import Sight, admit_source, sight
 from entrepot.operations.browsing import Page
 from entrepot.operations.rbinaries import Here, place
+from entrepot.operations.targetsight import builds_seen, sees_target
 
 JOB = "binaries"
 """The kind of jobs that run targets."""
@@ -138,7 +139,7 @@ def list_targets(app: App, *, access: Access = INSIDE) -> list[TargetInfo]:
     """All targets that somebody sees, in the order in which they were made."""
     with app.db.read() as connection:
         seen = sight(connection, access)
-        found = filter(_sees_target(connection, seen), db_targets.live(connection))
+        found = filter(sees_target(connection, seen), db_targets.live(connection))
         return [_info(connection, target, seen) for target in found]
 
 
@@ -147,7 +148,7 @@ def get_target(app: App, name: str, *, access: Access = INSIDE) -> TargetInfo:
     with app.db.read() as connection:
         seen = sight(connection, access)
         target = db_targets.find(connection, name)
-        if target is None or not _sees_target(connection, seen)(target):
+        if target is None or not sees_target(connection, seen)(target):
             raise db_targets.not_found(name)
         return _info(connection, target, seen)
 
@@ -233,13 +234,13 @@ def list_builds(
         if source is not None:
             admit_source(connection, seen, source)
         wanted = None if target is None else db_targets.find(connection, target)
-        if target is not None and (wanted is None or not _sees_target(connection, seen)(wanted)):
+        if target is not None and (wanted is None or not sees_target(connection, seen)(wanted)):
             raise db_targets.not_found(target)
         rows, total = db_targets.page(
             connection,
             target_id=None if wanted is None else wanted.id,
             source_id=None if source is None else db_sources.get(connection, source).id,
-            among=None if seen.sees_all else _builds_seen(connection, seen),
+            among=None if seen.sees_all else builds_seen(connection, seen),
             package=package,
             status=status,
             limit=page.limit,
@@ -255,7 +256,7 @@ def read_log(app: App, id_: int, *, access: Access = INSIDE) -> str:
         found = db_targets.build_of(connection, id_)
         if found is not None and not seen.sees_all:
             build = found[0]
-            is_seen = (build.target_id, build.source_id) in _builds_seen(connection, seen)
+            is_seen = (build.target_id, build.source_id) in builds_seen(connection, seen)
             found = found if is_seen else None
     if found is None:
         raise BinaryBuildNotFound(
@@ -297,7 +298,7 @@ def last_build(
             else [Platform(System.LINUX, found.url, r_version, each).path for each in (known, ANY)]
         )
         seen = sight(connection, access)
-        among = None if seen.sees_all else _builds_seen(connection, seen)
+        among = None if seen.sees_all else builds_seen(connection, seen)
         build = db_targets.last_of(
             connection, source_ids=ids, package=package, version=version, platforms=platforms, among=among
         )
@@ -362,31 +363,6 @@ def _request(app: App, connection: Connection, target: Target, actor: str) -> Jo
         joins_running=False,
     )
     return job
-
-
-def _sees_target(connection: Connection, seen: Sight) -> Callable[[Target], bool]:
-    """Tells whether somebody sees a target: the repository that libraries come from, and one of its sources."""
-    repositories = {each.name: each.id for each in db_repositories.live(connection)}
-
-    def sees(target: Target) -> bool:
-        if seen.sees_all:
-            return True
-        repository = repositories.get(target.repository)
-        is_any = target.sources is None or any(map(seen.sees_source, target.sources))
-        return is_any and repository is not None and seen.sees_repository(repository)
-
-    return sees
-
-
-def _builds_seen(connection: Connection, seen: Sight) -> set[tuple[int, int]]:
-    """(target, source) of all attempts that somebody sees: with libraries of what they may read, at a source that they
-    see."""
-    repositories = {each.name for each in db_repositories.live(connection) if seen.sees_repository(each.id)}
-    return {
-        (target, source)
-        for target, repository, source in db_targets.tried(connection)
-        if repository in repositories and seen.sees_source(source)
-    }
 
 
 def _info(connection: Connection, target: Target, seen: Sight | None = None) -> TargetInfo:

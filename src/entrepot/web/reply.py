@@ -56,6 +56,7 @@ class Request:
 
     `sends_path` says whether the server takes a file's path and sends the file itself (ASGI's extension
     `http.response.pathsend`), `sends_reason` whether it takes a reason phrase (an extension of our own, `REASON`).
+    `base` is this server's own address as the client knows it, without a slash at the end, where somebody needs it.
     """
 
     method: str
@@ -64,8 +65,8 @@ class Request:
     headers: dict[str, str]
     sends_path: bool = False
     sends_reason: bool = False
-    scheme: str = "http"
     query: str = ""
+    base: str = ""
 
     @classmethod
     def of(cls, scope: Scope) -> Request:
@@ -73,9 +74,8 @@ class Request:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         path, mark, _ = raw.decode("latin-1").partition("?")
         query = (scope.get("query_string") or b"").decode("latin-1")
-        told, scheme = scope.get("extensions") or {}, scope.get("scheme", "http")
-        has_query = bool(mark or query)
-        return cls(scope["method"], path, has_query, headers, PATHSEND in told, REASON in told, scheme, query)
+        told, has_query = scope.get("extensions") or {}, bool(mark or query)
+        return cls(scope["method"], path, has_query, headers, PATHSEND in told, REASON in told, query)
 
 
 class Reply:

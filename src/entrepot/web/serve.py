@@ -35,6 +35,7 @@ from entrepot.web.door import Door
 from entrepot.web.errors import plain
 from entrepot.web.hot import Body, Choice, HotAnswers, Ready
 from entrepot.web.metrics import Metrics, Tally
+from entrepot.web.origin import base_of
 from entrepot.web.places import FILES, LINUX, Place, split_path
 from entrepot.web.reply import (
     NOT_THERE,
@@ -93,7 +94,7 @@ class Serve:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request.of(scope)
+        request = replace(Request.of(scope), base=base_of(scope, self._app.settings))
         reply = Reply(request, receive, send)
         try:
             if request.method in ("GET", "HEAD"):
@@ -171,8 +172,7 @@ class Serve:
         return opened, answer, self._look(answer.listed.file) if isinstance(answer, SendFile) else None
 
     def _files_at(self, place: Place, request: Request) -> str:
-        server = self._app.settings.server.address or f"{request.scheme}://{request.headers.get('host', '')}"
-        return quote(f"{server}/{FILES}/{place.repo}/{place.snapshot}/", safe="/:[]@")
+        return quote(f"{request.base}/{FILES}/{place.repo}/{place.snapshot}/", safe="/:[]@")
 
     def _look(self, file: File) -> _Stored | None:
         size = serving.stored_size(self._app, file)
