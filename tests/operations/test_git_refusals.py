@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from entrepot.app import App
-from entrepot.core.errors import Invalid, SandboxUnavailable, Unavailable
+from entrepot.core.access import Access, Scope
+from entrepot.core.errors import Forbidden, Invalid, SandboxUnavailable, Unavailable
 from entrepot.core.model import SourceType
-from entrepot.operations import builders, building, sources
+from entrepot.operations import builders, building, credentials, sources
 from entrepot.operations.builders import Wanted
 from entrepot.settings import Settings
 from tests.support.server import Clock, installed
@@ -73,3 +74,34 @@ def test_what_a_builder_has_to_be_told(app: App) -> None:
         builders.create_builder(app, "python", Wanted(URL), actor="admin")
     with pytest.raises(Invalid, match="vignettes are of R"):
         builders.create_builder(app, "python", Wanted(URL, name="demo", build_vignettes=True), actor="admin")
+
+
+@pytest.mark.usefixtures("sandboxed")
+def test_stored_logins_go_where_administrators_send_them(app: App, settings: Settings) -> None:
+    """Whoever may write to a source chooses neither an endpoint for a stored login nor a folder of the server."""
+    writer = Access("ann", {Scope.SOURCES_WRITE: None})
+    credentials.import_https(app, "forge", username="bot", password="hidden")
+    with_login = Wanted(URL, name="demo", credential="forge")
+    with pytest.raises(Forbidden, match="send a stored login"):
+        builders.create_builder(app, "python", with_login, actor="ann", access=writer)
+    builders.create_builder(app, "python", with_login, actor="admin")
+    builders.edit_builder(app, "python", "demo", actor="ann", access=writer, branch="devel")
+    for changes in ({"url": "https://elsewhere.example.org/x.git"}, {"credential": "forge", "url": f"{URL}/"}):
+        with pytest.raises(Forbidden, match="send a stored login"):
+            builders.edit_builder(app, "python", "demo", actor="ann", access=writer, **changes)
+    builders.edit_builder(app, "python", "demo", actor="ann", access=writer, credential="")
+    with pytest.raises(Forbidden, match="send a stored login"):
+        builders.edit_builder(app, "python", "demo", actor="ann", access=writer, credential="forge")
+
+
+@pytest.mark.usefixtures("sandboxed")
+def test_folders_of_the_server_are_for_administrators(settings: Settings, clock: Clock) -> None:
+    """Where file:// is allowed, a publisher can't have the server's own files built and served."""
+    allowed = settings.model_copy(update={"git": settings.git.model_copy(update={"allow_file": True})})
+    writer = Access("ann", {Scope.SOURCES_WRITE: None})
+    with installed(allowed, clock) as app:
+        sources.create_source(app, "python", type_=SourceType.GIT_PYTHON)
+        for url in ("file:///srv/git/x.git", "FILE:///srv/git/x.git"):
+            with pytest.raises(Forbidden, match="a folder of the server"):
+                builders.create_builder(app, "python", Wanted(url, name="demo"), actor="ann", access=writer)
+        builders.create_builder(app, "python", Wanted("file:///srv/git/x.git", name="demo"), actor="admin")

@@ -130,10 +130,9 @@ def test_each_route_lets_in_those_who_may(site: Live) -> None:
 
 
 def test_what_writing_to_a_source_is(site: Live) -> None:
-    """Its packages, builders, proposals, syncs and its name; neither making sources nor subscriptions, nor tokens."""
+    """Its packages, builders, proposals and syncs; not its name, nor other sources, subscriptions or tokens."""
     assert {f"{method} {route}" for (method, route), need in POLICY.items() if need is Need.WRITE_SOURCE} == {
         "DELETE /sources/{source}/git-builders/{name}",
-        "PATCH /sources/{source}",
         "PATCH /sources/{source}/git-builders/{name}",
         "POST /sources/{source}/binaries",
         "POST /sources/{source}/binaries/remove",
@@ -157,6 +156,7 @@ def test_what_writing_to_a_source_is(site: Live) -> None:
     refused: list[tuple[str, str, Any]] = [
         ("POST", "/sources", {"name": "new"}),
         ("DELETE", f"/sources/{SOURCE}", None),
+        ("PATCH", f"/sources/{SOURCE}", {"name": "new"}),
         ("POST", "/repos", {"name": "new"}),
         ("POST", f"/repos/{OTHER}/sources", {"source": SOURCE}),
         ("DELETE", f"/repos/{MINE}/sources/{SOURCE}", None),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from entrepot.app import App
 from entrepot.core import giturls
 from entrepot.core.access import INSIDE, Access
-from entrepot.core.errors import BuildNotFound, Invalid, NameTaken, WrongType
+from entrepot.core.errors import BuildNotFound, Forbidden, Invalid, NameTaken, WrongType
 from entrepot.core.gitbuilds import Builder, Trigger, Update, UpdateState
 from entrepot.core.model import PackageName, Source, SourceType
 from entrepot.db import builders as db_builders
@@ -58,11 +58,12 @@ class BuilderInfo:
 
 
 def create_builder(
-    app: App, source: str, wanted: Wanted, *, actor: str, succeed_on_existing: bool = False
+    app: App, source: str, wanted: Wanted, *, actor: str, succeed_on_existing: bool = False, access: Access = INSIDE
 ) -> tuple[BuilderInfo, Job, bool]:
     """A new builder, the job that looks at its endpoint for the first time, and whether it was made now.
 
     Raises:
+        Forbidden: it would use a stored login or a folder of this machine, and that is for administrators.
         WrongType: packages of the source are not built.
         Invalid: a URL, name, branch or folder that can't be, or settings that don't go together.
         NameTaken: the source has a builder for that package.
@@ -73,6 +74,7 @@ def create_builder(
         found = db_sources.get(connection, source)
     check_builds(found)
     wanted = _checked(app, found, wanted)
+    _check_may(access, wanted, None)
     building.check_can_build(app.settings, found.type)
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
@@ -92,7 +94,9 @@ def create_builder(
         return _info(connection, made, found), _request(app, connection, made, actor), True
 
 
-def edit_builder(app: App, source: str, name: str, /, *, actor: str, **changes: Any) -> tuple[BuilderInfo, Job]:
+def edit_builder(
+    app: App, source: str, name: str, /, *, actor: str, access: Access = INSIDE, **changes: Any
+) -> tuple[BuilderInfo, Job]:
     """Change what a builder watches and how it builds, and let it look at once.
 
     Args:
@@ -108,6 +112,7 @@ def edit_builder(app: App, source: str, name: str, /, *, actor: str, **changes: 
     if changes.get("name", before.name) != before.name and before.name is not None:
         raise Invalid("the package of a git builder stays", hint="make a git builder for the other package")
     wanted = _checked(app, found, replace(before, **changes))
+    _check_may(access, wanted, before)
     with app.db.write(shows=False) as connection:
         found = db_sources.get(connection, source)
         builder = db_builders.get(connection, found, named(found, name))
@@ -118,6 +123,23 @@ def edit_builder(app: App, source: str, name: str, /, *, actor: str, **changes: 
         made = db_builders.by_id(connection, builder.id)
         assert made is not None
         return _info(connection, made, found), _request(app, connection, made, actor)
+
+
+def _check_may(access: Access, wanted: Wanted, before: Wanted | None) -> None:
+    """See that nobody sends a stored login to an endpoint of their choice, or has this machine's own files built.
+
+    Raises:
+        Forbidden
+    """
+    was = (before.url, before.credential) if before is not None else None
+    if access.is_admin or (wanted.url, wanted.credential) == was:
+        return
+    if wanted.credential or wanted.url.lower().startswith("file:"):
+        what = "send a stored login to an endpoint" if wanted.credential else "build from a folder of the server"
+        raise Forbidden(
+            f"only administrators let a git builder {what}",
+            hint="one with global:admin makes the builder or changes its URL; sources:write may run and describe it",
+        )
 
 
 def delete_builder(app: App, source: str, name: str) -> list[int]:

@@ -65,7 +65,7 @@ POLICY: Mapping[tuple[str, str], Need] = {
     ("GET", "/sources"): Need.LIMITED,
     ("POST", "/sources"): Need.ADMIN,
     ("GET", "/sources/{source}"): Need.READ_SOURCE,
-    ("PATCH", "/sources/{source}"): Need.WRITE_SOURCE,
+    ("PATCH", "/sources/{source}"): Need.ADMIN,
     ("DELETE", "/sources/{source}"): Need.ADMIN,
     ("GET", "/sources/{source}/packages"): Need.READ_SOURCE,
     ("POST", "/sources/{source}/packages"): Need.WRITE_SOURCE,

@@ -165,9 +165,14 @@ def list_of_source(app: AppDep, source: str) -> list[BuilderShape]:
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-def create(context: ContextDep, actor: Actor, source: str, body: NewBuilder, response: Response) -> StartedShape:
+def create(context: ContextDep, access: Caller, source: str, body: NewBuilder, response: Response) -> StartedShape:
     info, job, is_new = builders.create_builder(
-        context.app, source, Wanted(**body.fields()), actor=actor, succeed_on_existing=body.succeed_on_existing
+        context.app,
+        source,
+        Wanted(**body.fields()),
+        actor=access.actor,
+        succeed_on_existing=body.succeed_on_existing,
+        access=access,
     )
     if not is_new:
         response.status_code = status.HTTP_200_OK
@@ -180,8 +185,8 @@ def builder(app: AppDep, source: str, name: str) -> BuilderShape:
 
 
 @router.patch("/{name}")
-def edit(context: ContextDep, actor: Actor, source: str, name: str, body: BuilderEdit) -> StartedShape:
-    info, job = builders.edit_builder(context.app, source, name, actor=actor, **body.fields())
+def edit(context: ContextDep, access: Caller, source: str, name: str, body: BuilderEdit) -> StartedShape:
+    info, job = builders.edit_builder(context.app, source, name, actor=access.actor, access=access, **body.fields())
     return _started(context, info, job)
 
 
