@@ -27,7 +27,7 @@ HEAVY = {"sqlalchemy", "fastapi", "pydantic", "urllib3", "rich", "uvicorn", "obs
 def config(tmp_path: Path) -> Path:
     """A configuration with its data in a temporary folder."""
     path = tmp_path / "entrepot.toml"
-    path.write_text(f'[server]\ndata_dir = "{tmp_path}/data"\n[database]\nurl = "postgresql://u:secret@h/db"\n')
+    path.write_text(f'[server]\ndata_dir = "{tmp_path}/data"\n[database]\nurl = "postgresql://u:hidden@h/db"\n')
     return path
 
 
@@ -41,7 +41,7 @@ def test_check_config(bare: Entrepot, config: Path, tmp_path: Path, way: str) ->
     assert (result.exit_code, result.stderr) == (0, "configuration is valid\n")
     assert f'data_dir = "{tmp_path}/data"' in result.stdout.splitlines()
     assert "[server]" in result.stdout.splitlines()
-    assert "secret" not in result.stdout
+    assert "hidden" not in result.stdout
 
 
 def test_check_config_as_json(bare: Entrepot, config: Path, tmp_path: Path) -> None:

@@ -166,6 +166,6 @@ def test_settings_that_are_wrong_stop_the_start(env: dict[str, str], variable: s
 
 def test_migrate_and_check_config(env: dict[str, str]) -> None:
     """migrate makes the tables once; check-config shows the effective values."""
-    assert "none -> 0006" in run(env, "migrate").stdout
-    assert "0006 already" in run(env, "migrate").stdout
+    assert "none -> 0007" in run(env, "migrate").stdout
+    assert "0007 already" in run(env, "migrate").stdout
     assert "http://127.0.0.1:9" in run(env, "check-config").stdout
