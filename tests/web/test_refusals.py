@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
-from entrepot.db import schema
+from entrepot.db import accessschema, schema
 from entrepot.settings import Settings
 from tests.support.archives import BAD_NAME, bad_source_packages, folder_entry, make_source_package, pack_tar
 from tests.support.process import Served
@@ -47,9 +47,9 @@ def site(live: Live) -> Live:
 
 
 def rows(site: Live) -> list[int]:
-    """How many rows each table has."""
+    """How many rows each table has, but for the audit log, which has one of every attempt."""
     with site.app.db.read() as connection:
-        tables = schema.metadata.sorted_tables
+        tables = [table for table in schema.metadata.sorted_tables if table is not accessschema.audit]
         return [connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables]
 
 

@@ -187,7 +187,7 @@ def test_a_token_is_of_the_repository_and_not_of_its_name(site: Live) -> None:
     assert [read(MINE), read("renamed")] == [403, 200]
     assert site.api("DELETE", "/repos/renamed")[0] == 204
     assert read("renamed") == 403
-    assert site.api("PATCH", f"/sources/{SOURCE}", {"name": "called-so"}, token=text)[0] == 200
+    assert site.api("PATCH", f"/sources/{SOURCE}", {"name": "called-so"})[0] == 200
     assert site.api("POST", "/sources", {"name": SOURCE})[0] == 201
     removal = {"scope": "current"}
     assert site.api("POST", f"/sources/{SOURCE}/packages/top/remove", removal, token=text)[0] == 403
@@ -200,7 +200,9 @@ def test_all_includes_what_comes_later(site: Live) -> None:
     site.api("POST", "/repos", {"name": "later", "authenticated": True})
     site.api("POST", "/sources", {"name": "later-src"})
     assert site.api("GET", "/repos/later", token=text)[0] == 200
-    assert site.api("PATCH", "/sources/later-src", {"name": "called-so"}, token=text)[0] == 200
+    removal = "/sources/later-src/packages/none/remove", {"scope": "current"}
+    assert site.api("POST", *removal, token=text)[0] == 404
+    assert site.api("POST", *removal, token=token(site.app, repos=None, sources=[SOURCE]))[0] == 403
 
 
 def test_a_revoked_token_is_refused_at_once(site: Live) -> None:
