@@ -15,7 +15,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 
@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 REMEMBERED = 3.0
 """Seconds that a token which was found good is believed."""
 MOST_REMEMBERED = 20_000
+NEAR = timedelta(minutes=1)
+"""Before its end a token's time is looked at for each request; earlier that would be in vain."""
 FLUSH_EVERY = 30.0
 """Seconds between two times that last uses of tokens are written down."""
 LONGEST = 2000
@@ -45,6 +47,16 @@ USER = "__token__"
 COOKIE = "entrepot_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 """The session's cookie where clients use https: browsers take one of that name from this host over https alone."""
+
+
+class _Known(NamedTuple):
+    """A token that was found good: how long that is believed (`time.monotonic`), when it ends if that is soon, and the
+    repositories that it reads, None: all."""
+
+    access: Access
+    until: float
+    ends: datetime | None
+    reads: frozenset[int] | None
 
 
 class Entrant(NamedTuple):
@@ -65,7 +77,7 @@ class Door:
         self._app = app
         self._token = token
         self.throttle = Throttle()
-        self._known: OrderedDict[bytes, tuple[float, Access]] = OrderedDict()
+        self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._forgotten = 0
         self._lock = threading.Lock()
         self._used: dict[str, tuple[str, datetime]] = {}
@@ -74,9 +86,15 @@ class Door:
     def remembered(self, authorization: bytes) -> Access | None:
         """Who sent this Authorization header, if that is known without asking the database."""
         found = self._known.get(authorization)
-        if found is None or time.monotonic() >= found[0] or self._is_over(found[1]):
-            return None
-        return found[1]
+        return found.access if found is not None and self._is_believed(found) else None
+
+    def reads(self, authorization: bytes, repository_id: int) -> bool:
+        """Whether it is known that whoever sent this Authorization header reads that repository; False: ask. For each
+        answer out of memory, so it takes half a microsecond."""
+        found = self._known.get(authorization)
+        if found is None or not self._is_believed(found):
+            return False
+        return found.reads is None or repository_id in found.reads
 
     async def entrant(self, scope: AsgiScope) -> Entrant:
         """As `identify`, for an event loop."""
@@ -124,7 +142,7 @@ class Door:
         self._note_use(access, address)
         with self._lock:
             if forgotten == self._forgotten:  # else it may have been revoked after it was looked up
-                self._known[authorization] = until, access
+                self._known[authorization] = self._as_known(access, until)
             while len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return access
@@ -166,8 +184,15 @@ class Door:
             )
         return error
 
-    def _is_over(self, access: Access) -> bool:
-        return access.expires is not None and self._app.clock() >= access.expires
+    def _as_known(self, access: Access, until: float) -> _Known:
+        is_near = access.expires is not None and access.expires - self._app.clock() < NEAR
+        reads = None if access.has_all_of(Scope.REPOS_READ) else access.grants.get(Scope.REPOS_READ, frozenset())
+        return _Known(access, until, access.expires if is_near else None, reads)
+
+    def _is_believed(self, known: _Known) -> bool:
+        if time.monotonic() >= known.until:
+            return False
+        return known.ends is None or self._app.clock() < known.ends
 
     def _note_use(self, access: Access, address: str) -> None:
         if access.guid is None:

@@ -96,10 +96,7 @@ class Wire(BoundedHeads):
 
     def _may(self, closed: int | None, authorization: bytes | None) -> bool:
         """Whether an answer may be given out; of a closed repository to those whose token was looked up just now."""
-        if closed is None:
-            return True
-        access = self.door.remembered(authorization) if authorization is not None else None
-        return access is not None and access.may_read(closed)
+        return closed is None or (authorization is not None and self.door.reads(authorization, closed))
 
     def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> bool:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
