@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
@@ -36,6 +37,10 @@ from entrepot.web.throttle import Throttle
 _log = logging.getLogger(__name__)
 REMEMBERED = 3.0
 """Seconds that a token which was found good is believed."""
+AHEAD = 1.0
+"""Seconds before that in which one that is in use is looked up again, behind its requests."""
+MOST_BEHIND = 1000
+"""Tokens that wait for that at once."""
 MOST_REMEMBERED = 20_000
 NEAR = timedelta(minutes=1)
 """Before its end a token's time is looked at for each request; earlier that would be in vain."""
@@ -50,13 +55,15 @@ SECURE_COOKIE = f"__Host-{COOKIE}"
 
 
 class _Known(NamedTuple):
-    """A token that was found good: how long that is believed (`time.monotonic`), when it ends if that is soon, and the
-    repositories that it reads, None: all."""
+    """A token that was found good: from when on it is looked up anew and how long it is believed (`time.monotonic`),
+    when it ends if that is soon, the repositories that it reads, None: all, and where it came from."""
 
     access: Access
+    again: float
     until: float
     ends: datetime | None
     reads: frozenset[int] | None
+    address: str
 
 
 class Entrant(NamedTuple):
@@ -80,20 +87,24 @@ class Door:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
         self._forgotten = 0
         self._lock = threading.Lock()
+        self._looking_up = 0
+        self._behind = ThreadPoolExecutor(1, thread_name_prefix="tokens")
         self._used: dict[str, tuple[str, datetime]] = {}
         self._flushed = time.monotonic()
 
     def remembered(self, authorization: bytes) -> Access | None:
         """Who sent this Authorization header, if that is known without asking the database."""
         found = self._known.get(authorization)
-        return found.access if found is not None and self._is_believed(found) else None
+        return found.access if found is not None and self._is_believed(found, time.monotonic()) else None
 
     def reads(self, authorization: bytes, repository_id: int) -> bool:
         """Whether it is known that whoever sent this Authorization header reads that repository; False: ask. For each
         answer out of memory, so it takes half a microsecond."""
-        found = self._known.get(authorization)
-        if found is None or not self._is_believed(found):
+        found, now = self._known.get(authorization), time.monotonic()
+        if found is None or not self._is_believed(found, now):
             return False
+        if now >= found.again:
+            self._look_up_behind(authorization, found)
         return found.reads is None or repository_id in found.reads
 
     async def entrant(self, scope: AsgiScope) -> Entrant:
@@ -142,7 +153,7 @@ class Door:
         self._note_use(access, address)
         with self._lock:
             if forgotten == self._forgotten:  # else it may have been revoked after it was looked up
-                self._known[authorization] = self._as_known(access, until)
+                self._known[authorization] = self._as_known(access, until, address)
             while len(self._known) > MOST_REMEMBERED:
                 self._known.popitem(last=False)
         return access
@@ -184,13 +195,40 @@ class Door:
             )
         return error
 
-    def _as_known(self, access: Access, until: float) -> _Known:
+    def _look_up_behind(self, authorization: bytes, found: _Known) -> None:
+        """Have a token that is in use looked up before it isn't believed any more: else all requests that come just
+        then would wait for the database, and for each other."""
+        with self._lock:
+            if self._known.get(authorization) is not found or self._looking_up >= MOST_BEHIND:
+                return
+            self._known[authorization] = found._replace(again=found.until)
+            self._looking_up += 1
+        self._behind.submit(self._look_up, authorization, found.address)
+
+    def _look_up(self, authorization: bytes, address: str) -> None:
+        try:
+            forgotten, until = self._forgotten, time.monotonic() + REMEMBERED
+            access = self._found(_token_of(authorization))
+            with self._lock:
+                if access is None:
+                    self._known.pop(authorization, None)
+                elif forgotten == self._forgotten:
+                    self._known[authorization] = self._as_known(access, until, address)
+            if access is not None:
+                self._note_use(access, address)
+        except EntrepotError as error:
+            _log.warning("a token could not be looked up again: %s", error)  # whoever has it is asked next time
+        finally:
+            with self._lock:
+                self._looking_up -= 1
+
+    def _as_known(self, access: Access, until: float, address: str) -> _Known:
         is_near = access.expires is not None and access.expires - self._app.clock() < NEAR
         reads = None if access.has_all_of(Scope.REPOS_READ) else access.grants.get(Scope.REPOS_READ, frozenset())
-        return _Known(access, until, access.expires if is_near else None, reads)
+        return _Known(access, until - AHEAD, until, access.expires if is_near else None, reads, address)
 
-    def _is_believed(self, known: _Known) -> bool:
-        if time.monotonic() >= known.until:
+    def _is_believed(self, known: _Known, now: float) -> bool:
+        if now >= known.until:
             return False
         return known.ends is None or self._app.clock() < known.ends
 
