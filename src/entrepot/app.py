@@ -51,7 +51,7 @@ class App:
 
     `flights` are downloads of files, `pages` readings of projects, which so never wait for large files; `waits` tells
     what need not be asked of an upstream again for a while. `snapshots` are those that `operations.serving` resolved
-    last, `just_read` the projects that were read for the first time.
+    last, `just_read` the projects that were read for the first time, `can_build` what can be built here.
     `listings` are of whole snapshots, each in an order that was asked for, `dependents` who needs whom in such ones;
     `audit` writes to the audit log; `keys` encrypt credentials; `issuers` tell whether identities are what they say;
     `clock` tells the time in UTC.
@@ -72,6 +72,7 @@ class App:
     dependents: Recent[Any]
     snapshots: Recent[Any]
     just_read: Recent[JustRead]
+    can_build: Recent[bool]
     clock: Clock
 
     def today(self) -> date:
@@ -128,6 +129,7 @@ def open_app(settings: Settings, clock: Clock = system_clock) -> App:
             dependents=Recent(3),
             snapshots=Recent(256),
             just_read=Recent(8),
+            can_build=Recent(2),
             clock=clock,
         )
     except BaseException:

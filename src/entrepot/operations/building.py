@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -35,7 +34,7 @@ from entrepot.sandbox import places
 from entrepot.sandbox.box import Sandbox, open_sandbox, workplace
 from entrepot.sandbox.places import remove_tree
 from entrepot.sandbox.task import Check, Limits
-from entrepot.settings import Git, Settings
+from entrepot.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -132,14 +131,12 @@ def check_can_build(settings: Settings, type_: SourceType) -> str:
 
 def can_build(app: App, type_: SourceType) -> bool:
     """Whether packages of sources of that type can be built here; looked at anew each minute."""
-    return _can_build(app.settings.git, type_, int(app.clock().timestamp() // 60))
+    return app.can_build.get((type_, int(app.clock().timestamp() // 60)), lambda: _can_build(app.settings, type_))
 
 
-@lru_cache(maxsize=8)
-def _can_build(git: Git, type_: SourceType, _minute: int) -> bool:
-    # The section alone, as settings with sections of any name have no hash.
+def _can_build(settings: Settings, type_: SourceType) -> bool:
     try:
-        check_can_build(Settings(git=git), type_)
+        check_can_build(settings, type_)
     except EntrepotError:
         return False
     return True
