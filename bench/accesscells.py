@@ -28,6 +28,9 @@ FILE = "/{repo}/latest/src/contrib/small_1.0.tar.gz"
 MANY = 10_000
 ASKED = 500
 """Tokens that are used for the first time."""
+TURNS = 31
+TURN = 1.0
+"""Seconds of load on each of the two repositories in one round."""
 ASKING = 8
 """Exchanges at once while the issuer hangs."""
 _MAKE = """
@@ -96,7 +99,7 @@ def closed(bench: Bench) -> Iterator[Row]:
     with _installation(bench, "closed") as at:
         (token,) = _tokens(at, 1, 1)
         for title, path in (("`PACKAGES.gz`, conditional", INDEX), ("tarball of 11 KB", FILE)):
-            yield _beside_open(bench, at.server, title, path, token)
+            yield _beside_open(at.server, title, path, token)
         few = _first_requests(at.server, _tokens(at, ASKED, ASKED))
         (token, *others) = _tokens(at, MANY, ASKED + 1)
         many = _first_requests(at.server, others)
@@ -109,23 +112,25 @@ def closed(bench: Bench) -> Iterator[Row]:
             besides=f"{milli(statistics.median(few))} with {ASKED}; 90% {milli(quantile(many, 0.9))}, "
             f"{milli(quantile(few, 0.9))} with {ASKED}",
         )
-        yield _beside_open(bench, at.server, f"tarball of 11 KB, {MANY:,} tokens", FILE, token)
+        yield _beside_open(at.server, f"tarball of 11 KB, {MANY:,} tokens", FILE, token)
 
 
-def _beside_open(bench: Bench, site: Site, title: str, path: str, token: str) -> Row:
+def _beside_open(site: Site, title: str, path: str, token: str) -> Row:
     loads = {repo: _load(site, path.format(repo=repo), token, "conditional" in title) for repo in ("open", "shut")}
     found: dict[str, list[Burst]] = {repo: [] for repo in loads}
-    for round_ in range(max(5, bench.rounds)):
+    for round_ in range(TURNS):
         for repo in loads if round_ % 2 else reversed(loads):
-            found[repo].append(burst(site, loads[repo], bench.seconds))
+            found[repo].append(burst(site, loads[repo], TURN))
     opened, shut = (statistics.median(it.requests for it in found[repo]) for repo in ("open", "shut"))
     cpu = {repo: statistics.median(it.cpu for it in found[repo]) * 1e6 for repo in found}
+    # Of neighbours, as what else the machine does makes both of a round faster or slower.
+    ratio = statistics.median(a.requests / b.requests for a, b in zip(found["open"], found["shut"], strict=True))
     return Row(
         f"closed repository: {title}",
         f"{shut:,.0f}/s",
-        ratio=f"{opened / shut:.2f} of open",
+        ratio=f"{ratio:.2f} of open",
         goal="costs at most 15% more than open",
-        met=opened / shut <= 1.15,
+        met=ratio <= 1.15,
         besides=f"open {opened:,.0f}/s; CPU {cpu['shut']:.0f} µs, open {cpu['open']:.0f} µs",
     )
 
