@@ -141,18 +141,22 @@ def test_r_says_that_it_gets_nothing(site: Live, rscript: Path, tmp_path: Path, 
 
 
 @pytest.mark.r
-def test_renv_with_headers(site: Live, reader: str, rscript: Path, tmp_path: Path) -> None:
-    """renv asks a function for the headers of each URL."""
+@pytest.mark.parametrize("way", ["headers", "url"])
+def test_renv(site: Live, reader: str, rscript: Path, tmp_path: Path, way: str) -> None:
+    """renv asks a function for the headers of each URL, or has the login in the URL; it shows neither."""
     if "TRUE" not in run_r('cat(requireNamespace("renv", quietly = TRUE))').stdout:
         pytest.skip("the R package renv is not installed")
-    first = f"""
-        options(renv.download.headers = function(url) {{
-          if (startsWith(url, "{site.address}/")) c(Authorization = "Bearer {reader}")
-        }}, renv.consent = TRUE, renv.config.ppm.enabled = FALSE)
-    """
+    address = with_login(site, reader) if way == "url" else site.address
+    first = "options(renv.consent = TRUE, renv.config.ppm.enabled = FALSE)"
+    if way == "headers":
+        first += f"""
+            options(renv.download.headers = function(url) {{
+              if (startsWith(url, "{site.address}/")) c(Authorization = "Bearer {reader}")
+            }})
+        """
     call = 'renv::install("top", library = .libPaths()[1], prompt = FALSE)'
     env = {"RENV_PATHS_ROOT": str(tmp_path / "renv"), "RENV_CONFIG_SANDBOX_ENABLED": "FALSE"}
-    said = r_says(f"{site.address}/vault/latest", call, tmp_path / "lib", first=first, env=env)
+    said = r_says(f"{address}/vault/latest", call, tmp_path / "lib", first=first, env=env)
     assert "@ low top" in said
     assert reader not in said
 
