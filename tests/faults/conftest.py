@@ -25,6 +25,7 @@ def unharmed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Answers
         stock(cran)
         first = with_history(world).answers()
         assert [world.fetched(name)[0] for name in (SMALL, BIG)] == [200, 200]
+        world.check_store()
         world.wait_a_day()
         assert world.sync()["state"] == "done"
         return first, world.answers("2024-03-01")
