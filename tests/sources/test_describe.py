@@ -78,6 +78,11 @@ def incomplete(app: App, start: date | None = None, end: date | None = None) -> 
     return found.incomplete, found.versions
 
 
+def wait_for_readers() -> None:
+    """Return when the readers of a run that has ended ask for nothing any more."""
+    eventually(lambda: [t for t in threading.enumerate() if t.name.startswith("reader-")], lambda left: not left)
+
+
 def heads(cran: FakeCran) -> list[tuple[str, str]]:
     """The files of the archive that were asked for, with the range."""
     return [
@@ -359,6 +364,7 @@ def test_an_upstream_that_goes_away(impatient: App, many: FakeCran) -> None:
     assert "another run goes on" in (caught.value.hint or "")
     assert len(heads(many)) < 40
     many.heal()
+    wait_for_readers()
     many.requests.clear()
     assert described(impatient) == Described(left, 0, ())
     assert len(heads(many)) == left
@@ -385,7 +391,7 @@ def test_a_cancelled_run_is_gone_on_with(mirrored: App, many: FakeCran, monkeypa
     with pytest.raises(Cancelled):
         described(mirrored, report=cancel)
     assert incomplete(mirrored) == (25, 80)
-    eventually(lambda: [t for t in threading.enumerate() if t.name.startswith("describe-")], lambda left: not left)
+    wait_for_readers()
     many.requests.clear()
     assert described(mirrored) == Described(25, 0, ())
     assert len(heads(many)) == 25
