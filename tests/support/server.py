@@ -125,6 +125,7 @@ def running(app: App) -> Iterator[Live]:
         live.pool.clear()
         server.should_exit = True
         thread.join(15)
+        door.close()
         runner.stop()
         listener.close()
 

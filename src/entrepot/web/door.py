@@ -142,20 +142,13 @@ class Door:
         access = self.remembered(authorization)
         if access is not None:
             return access
-        forgotten, until = self._forgotten, time.monotonic() + REMEMBERED
         try:
-            access = self._found(_token_of(authorization))
+            access = self._looked_up(authorization, address)
         except Unauthenticated as error:
             raise self._refusal(error, address) from None
         if access is None:
             wrong = Unauthenticated("the token is not good: unknown, ended or revoked", hint=HOW_TO_ASK)
             raise self._refusal(wrong, address)
-        self._note_use(access, address)
-        with self._lock:
-            if forgotten == self._forgotten:  # else it may have been revoked after it was looked up
-                self._known[authorization] = self._as_known(access, until, address)
-            while len(self._known) > MOST_REMEMBERED:
-                self._known.popitem(last=False)
         return access
 
     def forget(self) -> None:
@@ -163,6 +156,11 @@ class Door:
         with self._lock:
             self._forgotten += 1
             self._known.clear()
+
+    def close(self) -> None:
+        """Look nothing up any more behind requests, and write down last uses that aren't yet."""
+        self._behind.shutdown(cancel_futures=True)
+        self.flush()
 
     def flush(self) -> None:
         """Write down when tokens were last used."""
@@ -176,6 +174,25 @@ class Door:
                 db_tokens.set_used(connection, rows)
         except EntrepotError as error:
             _log.warning("last uses of tokens could not be written down: %s", error)
+
+    def _looked_up(self, authorization: bytes, address: str) -> Access | None:
+        """Who sends this Authorization header by the database, and from now on by memory; None: its token isn't good.
+
+        Raises:
+            Unauthenticated: it can't be read.
+        """
+        forgotten, until = self._forgotten, time.monotonic() + REMEMBERED
+        access = self._found(_token_of(authorization))
+        with self._lock:
+            if access is None:
+                self._known.pop(authorization, None)
+            elif forgotten == self._forgotten:  # else it may have been revoked after it was looked up
+                self._known[authorization] = self._as_known(access, until, address)
+            while len(self._known) > MOST_REMEMBERED:
+                self._known.popitem(last=False)
+        if access is not None:
+            self._note_use(access, address)
+        return access
 
     def _found(self, token: str) -> Access | None:
         # Both are compared in constant time: the one as bytes, the other by its hash in an index.
@@ -207,15 +224,7 @@ class Door:
 
     def _look_up(self, authorization: bytes, address: str) -> None:
         try:
-            forgotten, until = self._forgotten, time.monotonic() + REMEMBERED
-            access = self._found(_token_of(authorization))
-            with self._lock:
-                if access is None:
-                    self._known.pop(authorization, None)
-                elif forgotten == self._forgotten:
-                    self._known[authorization] = self._as_known(access, until, address)
-            if access is not None:
-                self._note_use(access, address)
+            self._looked_up(authorization, address)
         except EntrepotError as error:
             _log.warning("a token could not be looked up again: %s", error)  # whoever has it is asked next time
         finally:

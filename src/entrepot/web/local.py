@@ -151,7 +151,8 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
     listener = socket.create_server(("127.0.0.1", 0))
     try:
         ensure_defaults(app)
-        server = Quiet(configure(Context(app, runner, Door(app, token))))
+        door = Door(app, token)
+        server = Quiet(configure(Context(app, runner, door)))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         runner.start()
         thread.start()
@@ -160,6 +161,7 @@ def _in_process(settings: Settings, token: str) -> Iterator[Local]:
         finally:
             server.should_exit = True
             thread.join(10)
+            door.close()
             runner.stop()
     finally:
         listener.close()

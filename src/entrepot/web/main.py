@@ -71,7 +71,7 @@ def serve(settings: Settings) -> None:
                 )
                 with _watching(app):
                     _Server(config).run(sockets=[listener])
-                door.flush()
+                door.close()
                 runner.stop()
         finally:
             app.close()
