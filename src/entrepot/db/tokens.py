@@ -12,6 +12,9 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, delete, fu
 from entrepot.core.access import Grants, Scope, TokenKind
 from entrepot.db.accessschema import device_logins, tokens
 
+DEEPEST = 5
+"""Tokens of which each depends on the next; none that we make has more than two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -79,10 +82,10 @@ def add(
 
 
 def of_digest(connection: Connection, digest: str) -> tuple[Token, ...]:
-    """The token with that hash and then those that it depends on; nothing if there is none, or not all of them."""
+    """The token with that hash and then those that it depends on; nothing if not all of them are there."""
     found: list[Token] = []
     asked: Select[Any] = select(*_SHOWN).where(tokens.c.digest == digest)
-    while (row := connection.execute(asked).mappings().one_or_none()) is not None:
+    while len(found) < DEEPEST and (row := connection.execute(asked).mappings().one_or_none()) is not None:
         found.append(_token(row))
         if found[-1].parent_id is None:
             return tuple(found)
