@@ -69,13 +69,13 @@ class Request:
     base: str = ""
 
     @classmethod
-    def of(cls, scope: Scope) -> Request:
+    def of(cls, scope: Scope, *, base: str = "") -> Request:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         path, mark, _ = raw.decode("latin-1").partition("?")
         query = (scope.get("query_string") or b"").decode("latin-1")
         told, has_query = scope.get("extensions") or {}, bool(mark or query)
-        return cls(scope["method"], path, has_query, headers, PATHSEND in told, REASON in told, query)
+        return cls(scope["method"], path, has_query, headers, PATHSEND in told, REASON in told, query, base)
 
 
 class Reply:

@@ -94,7 +94,7 @@ class Serve:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = replace(Request.of(scope), base=base_of(scope, self._app.settings))
+        request = Request.of(scope, base=base_of(scope, self._app.settings))
         reply = Reply(request, receive, send)
         try:
             if request.method in ("GET", "HEAD"):
