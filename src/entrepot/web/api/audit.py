@@ -12,10 +12,11 @@ from entrepot.core.audit import Outcome, Row
 from entrepot.core.errors import Invalid
 from entrepot.db.audit import Wanted
 from entrepot.operations import audit
+from entrepot.web.api import schemas
 from entrepot.web.api.deps import LARGEST_ID, AppDep, Ascending, PageDep
 from entrepot.web.api.repos import counted
 
-Text = Annotated[str | None, Query(max_length=200, pattern=r"^[^\x00]*$")]
+Text = Annotated[str | None, Query(max_length=200, pattern=schemas.NO_NUL)]
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -25,7 +25,7 @@ from entrepot.web.context import UPLOADS
 
 router = APIRouter(prefix="/sources/{source}/binaries", tags=["binaries"])
 
-Short = Annotated[str, Field(max_length=200, pattern=r"^[^\x00]*$")]
+Short = Annotated[str, Field(max_length=200, pattern=schemas.NO_NUL)]
 
 
 class PlatformShape(BaseModel):

@@ -21,7 +21,7 @@ from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
-Short = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Short = Annotated[str, Field(max_length=500, pattern=schemas.NO_NUL)]
 Depth = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 every = APIRouter(tags=["git builders"])

@@ -10,12 +10,13 @@ from pydantic import BaseModel
 
 from entrepot.operations import working
 from entrepot.operations.working import JobInfo
+from entrepot.web.api import schemas
 from entrepot.web.api.deps import LARGEST_ID, MOST_ROWS, AppDep, Ascending, Caller, ContextDep, Number, PageDep
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
 State = Annotated[Literal["queued", "running", "done", "failed", "cancelled"] | None, Query()]
-Text = Annotated[str | None, Query(max_length=100, pattern=r"^[^\x00]*$")]
+Text = Annotated[str | None, Query(max_length=100, pattern=schemas.NO_NUL)]
 JobSort = Annotated[Literal["id"], Query()]
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])

@@ -20,8 +20,10 @@ from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
 from entrepot.operations.sources import SourceInfo
 
-Text = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
-"""What people write about something; without NUL, which PostgreSQL can't keep."""
+NO_NUL = r"^[^\x00]*$"
+"""The pattern of texts that a database is given: PostgreSQL takes no NUL."""
+Text = Annotated[str, Field(max_length=2000, pattern=NO_NUL)]
+"""What people write about something."""
 
 
 def _day(value: object) -> date:

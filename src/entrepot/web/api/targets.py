@@ -24,8 +24,8 @@ from entrepot.web.api.jobs import JobShape, job_shape
 from entrepot.web.api.repos import counted
 from entrepot.web.context import Context
 
-Short = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
-Wish = Annotated[str | None, Query(max_length=500, pattern=r"^[^\x00]*$")]
+Short = Annotated[str, Field(max_length=500, pattern=schemas.NO_NUL)]
+Wish = Annotated[str | None, Query(max_length=500, pattern=schemas.NO_NUL)]
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
@@ -38,10 +38,10 @@ class NewTarget(schemas.In):
     """A build target; what is left out is chosen: the R of `[git] r`, all sources that can be built, and so on."""
 
     distribution: Short
-    r: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")] = ""
+    r: Annotated[str, Field(max_length=2000, pattern=schemas.NO_NUL)] = ""
     name: Short = ""
     repository: Short = ""
-    command: Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")] = ""
+    command: Annotated[str, Field(max_length=4000, pattern=schemas.NO_NUL)] = ""
     sources: Annotated[list[Short], Field(max_length=1000)] | None = None
 
 
