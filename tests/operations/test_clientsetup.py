@@ -15,6 +15,7 @@ from entrepot.app import App
 from entrepot.core.access import ANONYMOUS, Access, Scope
 from entrepot.core.errors import EntrepotError, Invalid, RepositoryNotFound, SnapshotNotFound, WrongType
 from entrepot.core.model import RepositoryType
+from entrepot.core.setups import Block
 from entrepot.ecosystems.python import setups as python
 from entrepot.ecosystems.r import setups as r
 from entrepot.ecosystems.r.setups import USER_AGENT
@@ -199,43 +200,37 @@ def closed(app: App, repo: str, type_: RepositoryType) -> None:
     repositories.create_repository(app, repo, type_=type_, is_closed=True)
 
 
+def closed_and_open(app: App, environment: str, type_: RepositoryType) -> tuple[list[Block], list[Block]]:
+    """What is told of the closed repository `vault`, and of the open one `free`."""
+    closed(app, "vault", type_)
+    repositories.create_repository(app, "free", type_=type_)
+    found, plain = (client_setup(app, repo, Wish(environment), address=AT).blocks for repo in ("vault", "free"))
+    assert "@packages" not in str(found)
+    return found, plain
+
+
+def check_says_how(environment: str, text: str, **special: str) -> None:
+    """See that a text has the line by which a token is sent: `special` where that isn't the line of ~/.netrc."""
+    wanted = {"connect": f'"ppm_url": "{AT}"', "dockerfile": "--mount=type=secret,id=netrc", **special}
+    assert wanted.get(environment, "machine packages.example.org login __token__ password ") in text
+
+
 @pytest.mark.parametrize("environment", r.ENVIRONMENTS)
 def test_a_closed_repository_of_r_tells_how_to_send_a_token(app: App, environment: str) -> None:
     """Before the rest, which is as of an open one; no text has a token, or a login in a URL."""
-    closed(app, "vault", RepositoryType.R)
-    repositories.create_repository(app, "free", type_=RepositoryType.R)
-    found = client_setup(app, "vault", Wish(environment), address=AT).blocks
-    plain = client_setup(app, "free", Wish(environment), address=AT).blocks
+    found, plain = closed_and_open(app, environment, RepositoryType.R)
     more = found[: len(found) - len(plain)]
     assert [block.text for block in found[len(more) :]] == [block.text.replace("free", "vault") for block in plain]
     assert more
-    text = "\n".join(block.text for block in more)
-    host = "machine packages.example.org login __token__ password "
-    wanted = {
-        "connect": f'"ppm_url": "{AT}"',
-        "dockerfile": "--mount=type=secret,id=netrc",
-        "renv": "PACKAGES_TOKEN=TOKEN",
-    }
-    assert wanted.get(environment, host) in text
-    assert "@packages" not in str(found)
+    check_says_how(environment, "\n".join(block.text for block in more), renv="PACKAGES_TOKEN=TOKEN")
 
 
 @pytest.mark.parametrize("environment", python.ENVIRONMENTS)
 def test_a_closed_index_tells_how_to_send_a_token(app: App, environment: str) -> None:
     """As of R; Poetry keeps logins by itself."""
-    closed(app, "vault", RepositoryType.PYTHON)
-    repositories.create_repository(app, "free", type_=RepositoryType.PYTHON)
-    found = client_setup(app, "vault", Wish(environment), address=AT).blocks
-    plain = client_setup(app, "free", Wish(environment), address=AT).blocks
+    found, plain = closed_and_open(app, environment, RepositoryType.PYTHON)
     assert len(found) == len(plain) + 1
-    host = "machine packages.example.org login __token__ password "
-    wanted = {
-        "connect": f'"ppm_url": "{AT}"',
-        "dockerfile": "--mount=type=secret,id=netrc",
-        "poetry": "poetry config http-basic.packages __token__",
-    }
-    assert wanted.get(environment, host) in found[0].text
-    assert "@packages" not in str(found)
+    check_says_how(environment, found[0].text, poetry="poetry config http-basic.packages __token__")
 
 
 def test_an_image_and_a_workflow_can_be_read(app: App) -> None:
