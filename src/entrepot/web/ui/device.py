@@ -118,6 +118,6 @@ def _ask(app: App, visit: Visit, login: DeviceLogin) -> Response:
         user_code=devices.written_code(login.user_code),
         scopes=session.scopes,
         until=session.token.expires,
-        age=f"{seconds} seconds" if seconds < 120 else f"{seconds // 60} minutes",
+        age=f"{seconds} second{'s' * (seconds != 1)}" if seconds < 120 else f"{seconds // 60} minutes",
         is_elsewhere=login.address != visit.address,
     )
