@@ -14,7 +14,7 @@ from entrepot.web.context import PREFIX, Context
 from entrepot.web.metrics import CONTENT_TYPE
 from entrepot.web.reply import Reply, Request, pieces
 from entrepot.web.serve import Serve
-from entrepot.web.ui.paths import ALL as PAGES
+from entrepot.web.ui.paths import is_page
 from entrepot.web.upload import PREFIX as UPLOAD
 from entrepot.web.upload import Uploads
 from entrepot.web.wire import wire_for
@@ -68,7 +68,8 @@ class _Pages:
                 from entrepot.web.api.app import make_api
                 from entrepot.web.ui.pages import Pages
 
-                self.made = make_api(self._context), Pages(self._context)
+                api = make_api(self._context)
+                self.made = api, Pages(self._context, api)
             return self.made
 
 
@@ -97,7 +98,7 @@ def _site(context: Context, serve: Serve) -> ASGIApp:
             headers = [(b"content-type", CONTENT_TYPE), (b"cache-control", b"no-store")]
             body = serve.metrics.text()
             await Reply(Request.of(scope), receive, send).entity(headers, None, len(body), pieces(body))
-        elif path in PAGES:
+        elif is_page(path):
             _, shown = await pages.ready()
             await shown(scope, receive, send)
         else:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from entrepot.app import App
 from entrepot.core.errors import DeviceLoginNotFound, TooMany
@@ -121,3 +122,6 @@ def _ask(app: App, visit: Visit, login: DeviceLogin) -> Response:
         age=f"{seconds} second{'s' * (seconds != 1)}" if seconds < 120 else f"{seconds // 60} minutes",
         is_elsewhere=login.address != visit.address,
     )
+
+
+ROUTES = [Route(DEVICE, show, methods=["GET"]), Route(DEVICE, decide, methods=["POST"])]

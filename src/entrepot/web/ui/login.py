@@ -6,6 +6,7 @@ from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, TooMany, Unauthenticated
@@ -17,7 +18,7 @@ from entrepot.web.audit import note_refusal, write_down, written_down
 from entrepot.web.context import Context
 from entrepot.web.streams import in_thread
 from entrepot.web.ui.forms import read_form
-from entrepot.web.ui.paths import CALLBACK
+from entrepot.web.ui.paths import CALLBACK, LOGIN, LOGOUT, SSO
 from entrepot.web.ui.rendering import moved, page
 from entrepot.web.ui.visits import (
     Visit,
@@ -142,3 +143,12 @@ def _form(context: Context, visit: Visit, next_: str, *, error: EntrepotError | 
     )
     keep_browser(answer, visit.browser or "", visit)
     return answer
+
+
+ROUTES = [
+    Route(LOGIN, show, methods=["GET"]),
+    Route(LOGIN, with_token, methods=["POST"]),
+    Route(SSO, go_to_provider, methods=["GET"]),
+    Route(CALLBACK, come_back, methods=["GET"]),
+    Route(LOGOUT, out, methods=["POST"]),
+]

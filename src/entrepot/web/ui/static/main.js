@@ -1,0 +1,14 @@
+// What a page needs of script, by what is on it. Every page works without.
+const features = {
+  "[data-copy]": "copy",
+  "[data-search]": "search",
+  "[data-tree]": "tree",
+  "[data-live]": "live",
+  "[data-order]": "order",
+  "[data-setup]": "setup",
+  "[data-calendar]": "calendar",
+  "[data-hash-routes]": "hash",
+};
+for (const [selector, name] of Object.entries(features)) {
+  if (document.querySelector(selector)) import(`./${name}.js`);
+}
