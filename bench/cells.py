@@ -20,7 +20,10 @@ import bioccells
 import clientcells
 import curatedcells
 import gitcells
+import pagecells
 import pycells
+import searchcells
+import usagecells
 from load import gzip_seconds, quantile
 from loadcell import LoadCell, milli, put
 from rig import INDEX, Ended, Fault, Installation, Reply, Rig, Site, few_packages, source_package
@@ -335,6 +338,7 @@ R_CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     "cold-rds": Cold("PACKAGES.rds", RDS, 0.5),
     "api": api_pages,
     **clientcells.CLIENT_R_CELLS,
+    **pagecells.PAGE_CELLS,
     "resolve": resolving,
     "memory": memory,
     **curatedcells.CURATED_CELLS,
@@ -350,4 +354,6 @@ CELLS: Mapping[str, Callable[[Bench], Iterator[Row]]] = {
     **clientcells.CLIENT_CELLS,
     **bioccells.BIOC_CELLS,
     **accesscells.ACCESS_CELLS,
+    **searchcells.SEARCH_CELLS,
+    **usagecells.USAGE_CELLS,
 }

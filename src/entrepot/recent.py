@@ -11,11 +11,13 @@ V = TypeVar("V")
 
 
 class Recent(Generic[V]):
-    """The `size` values that were used last. They are shared by all who ask, so nobody may change them."""
+    """The values that were used last: `size` of them, or as many as weigh that much together where they have weights;
+    one at least. They are shared by all who ask, so nobody may change them."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: OrderedDict[Hashable, V] = OrderedDict()
+        self._weight = 0
+        self._values: OrderedDict[Hashable, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], V]) -> V:
@@ -32,15 +34,16 @@ class Recent(Generic[V]):
             if key not in self._values:
                 return None
             self._values.move_to_end(key)
-            return self._values[key]
+            return self._values[key][0]
 
-    def put(self, key: Hashable, value: V) -> None:
+    def put(self, key: Hashable, value: V, weight: int = 1) -> None:
         """Keep a value that others may be given."""
         with self._lock:
-            self._values[key] = value
+            self._weight += weight - self._values.get(key, (None, 0))[1]
+            self._values[key] = value, weight
             self._values.move_to_end(key)
-            while len(self._values) > self._size:
-                self._values.popitem(last=False)
+            while self._weight > self._size and len(self._values) > 1:
+                self._weight -= self._values.popitem(last=False)[1][1]
 
 
 class Waits:

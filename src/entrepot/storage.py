@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,12 +82,22 @@ class Key:
         return cls(f"{folder}/{digest[:2]}/{digest[2:4]}/{digest}")
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Bytes of a disk: those that are left for us, and all of it."""
+
+    free: int
+    total: int
+
+
 class Storage:
     """One place for objects; made by `Storage.open`."""
 
-    def __init__(self, store: ObjectStore, *, folder: Path | None) -> None:
+    def __init__(self, store: ObjectStore, *, kind: str, folder: Path | None) -> None:
         self._store = store
         self._folder = folder
+        self.kind = kind
+        """The scheme of its URL."""
 
     @classmethod
     def open(cls, url: str) -> Storage:
@@ -100,7 +111,7 @@ class Storage:
         scheme = urlsplit(url).scheme
         if scheme == "file":
             folder = _folder_of(url)
-            return cls(LocalStore(folder), folder=folder)
+            return cls(LocalStore(folder), kind=scheme, folder=folder)
         if scheme in {"", "http", "https", "memory"}:
             raise InvalidSettings(f"{shown(url)!r} is no place for files", hint=_EXAMPLES)
         try:
@@ -112,7 +123,7 @@ class Storage:
                 f"the store {shown(url)} can't be used: {_one_line(error)}",
                 hint=f"check the bucket's name, AWS_ENDPOINT_URL, the credentials and their rights; {_EXAMPLES}",
             ) from error
-        return cls(store, folder=None)
+        return cls(store, kind=scheme, folder=None)
 
     def put_file(self, key: Key, path: Path) -> None:
         """Keep a copy of the file at `path`; in bounded memory, and on the disk itself when this returns.
@@ -185,6 +196,16 @@ class Storage:
             for page in obstore.list(self._store, prefix or None, chunk_size=1000):
                 yield from (Key(found["path"]) for found in page)
 
+    def amounts(self) -> Iterator[tuple[int, int]]:
+        """(number, bytes) of all files that are kept, in pieces to be added up: there may be a million."""
+        with _translated("the store could not be listed"):
+            for page in obstore.list(self._store, "blobs", chunk_size=1000):
+                yield len(page), sum(found["size"] for found in page)
+
+    def room(self) -> Room | None:
+        """The room of the disk that a local folder is on; None for any other store, or if nobody knows."""
+        return room_at(self._folder) if self._folder is not None else None
+
     def sweep(self, *, before: float | None = None) -> int:
         """Remove what killed processes left half-written; returns how many files.
 
@@ -208,6 +229,15 @@ class Storage:
         if path is not None:
             for place in (path, path.parent):
                 _fsync(place)
+
+
+def room_at(folder: Path) -> Room | None:
+    """The room of the disk that a folder is on; None if the system doesn't tell."""
+    try:
+        found = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return Room(found.free, found.total)
 
 
 def _folder_of(url: str) -> Path:

@@ -247,16 +247,21 @@ def test_a_form_that_was_changed_leads_nowhere_else(live: Live) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/__login__", "/__login__?next=/x", "/__device__", "/__logout__"])
 def test_no_page_can_be_framed_or_kept(live: Live, victim: Browser, path: str) -> None:
-    """Clickjacking: no site shows our pages within its own; nothing of them is kept, runs scripts or tells others."""
+    """Clickjacking: no site shows our pages within its own; nothing of them is kept, or runs
+    scripts but our own files, or tells others."""
     for browser in (victim, Browser(live)):
         headers = browser.get(path).headers
         parts = headers["Content-Security-Policy"].split("; ")
         assert dict(part.split(" ", 1) for part in parts) == {
             "default-src": "'none'",
-            "style-src": "'self' 'unsafe-inline'",
+            "style-src": "'self'",
+            "script-src": "'self'",
+            "connect-src": "'self'",
+            "img-src": "'self'",
             "form-action": "'self'",
             "frame-ancestors": "'none'",
             "base-uri": "'none'",
+            "object-src": "'none'",
         }
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Cache-Control"] == "no-store"
@@ -271,10 +276,10 @@ def test_nothing_that_is_typed_becomes_a_page(live: Live, victim: Browser) -> No
         f"/__login__?next=/{quote(markup)}",
         f"/__login__/callback?state={quote(markup)}&error={quote(markup)}",
     ):
-        assert "<script" not in browser.get(path).text
-    assert "<script" not in victim.get(f"/__device__?user_code={quote(markup)}").text
+        assert "<script>" not in browser.get(path).text
+    assert "<script>" not in victim.get(f"/__device__?user_code={quote(markup)}").text
     browser.sign_in(token(live, user=markup))
-    assert "<script" not in browser.get("/").text
+    assert "<script>" not in browser.get("/").text
 
 
 # --- the way over the provider ---------------------------------------------------------------------------------------

@@ -196,7 +196,8 @@ def test_an_update_for_programs(team: Entrepot, live_proxied: Live, lines: List,
     code, error = team.failed(*asked, "--csv-out=-", "-ojson")
     assert (code, json.loads("".join(error))["error"]) == (2, "standard output takes either JSON or CSV")
     done = team.json("update", "--source=set", f"--proposal={made['id']}", "--commit")
-    assert done == {**made, "committed": done["committed"]}
+    at = done["committed"]
+    assert done == {**made, "committed": at, "state": "committed", "newest": at}
 
 
 def test_a_commit_by_its_snapshot(team: Entrepot, lines: List) -> None:

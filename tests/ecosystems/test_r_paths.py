@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from entrepot.ecosystems.r import paths
 from entrepot.ecosystems.r.paths import ArchiveIndex, CurrentIndex, Index, SourceFile
 
 FILE = SourceFile(PackageName("data.table"), "1.0-2", "data.table_1.0-2.tar.gz")
+ARCHIVED = replace(FILE, in_archive=True)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +25,8 @@ FILE = SourceFile(PackageName("data.table"), "1.0-2", "data.table_1.0-2.tar.gz")
         ("src/contrib/Meta/archive.rds", ArchiveIndex()),
         ("src/contrib/Meta/current.rds", CurrentIndex()),
         ("src/contrib/data.table_1.0-2.tar.gz", FILE),
-        ("src/contrib/Archive/data.table/data.table_1.0-2.tar.gz", FILE),
-        ("src/contrib/archive/data.table/data.table_1.0-2.tar.gz", FILE),
+        ("src/contrib/Archive/data.table/data.table_1.0-2.tar.gz", ARCHIVED),
+        ("src/contrib/archive/data.table/data.table_1.0-2.tar.gz", ARCHIVED),
     ],
 )
 def test_what_a_repository_has(tail: str, want: paths.RPath) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from entrepot.core.model import SourceType
-from entrepot.operations import browsing, builders, sources, working
+from entrepot.operations import activity, builders, sources, working
 from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
 from entrepot.operations.building import BUILDING
@@ -56,7 +56,7 @@ def published(settings: Settings) -> list[str]:
     """The messages of the source's transactions; the store is checked as well."""
     with installation(settings) as app:
         check_store(app)
-        rows, _ = browsing.list_transactions(app, source="src", page=Page(100, 1))
+        rows, _ = activity.list_transactions(app, source="src", page=Page(100, 1))
         return [row.transaction.message.split(";")[0] for row in rows]
 
 

@@ -72,7 +72,7 @@ def over(app: App, id_: int) -> Job:
 
 
 def log(app: App, id_: int) -> list[str]:
-    return [line.text for line in working.read_log(app, id_, after=0, limit=1000)[0]]
+    return "".join(working.whole_log(app, id_)).splitlines()
 
 
 def nothing(app: App, job: Job, work: Work) -> dict[str, Any]:
@@ -326,10 +326,39 @@ def test_connections_that_break(app: App, kinds: Callable[..., None], monkeypatc
     assert runs == [id_]
 
 
-def test_too_long_a_log_is_cut(clock: Clock) -> None:
-    """A job can't fill the database with its log."""
+def test_a_log_that_nobody_keeps_is_cut(clock: Clock) -> None:
+    """A job can't fill the memory with lines while the database is away; what is lost is told."""
     work = Work(clock)
     for n in range(30_000):
         work.log("x" * 10_000 if n == 0 else "y")
     kept = work.lines()
-    assert (len(kept), len(kept[0][1]), kept[-1][1]) == (20_000, 4_000, "more lines than are kept")
+    assert (len(kept), len(kept[0][1]), kept[-1][1]) == (20_000, 4_000, "y")
+    work.kept(len(kept))
+    work.log("at last")
+    assert [text for _, text in work.lines()] == ["... 10000 lines are left out ...", "at last"]
+
+
+def test_of_a_long_log_the_first_and_last_lines_are_kept(
+    app: App, kinds: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job can't fill the database with its log, and what it says last is always there to be followed."""
+    monkeypatch.setattr(working, "HEAD", 20)
+    monkeypatch.setattr(working, "TAIL", 80)
+
+    def talk(app: App, job: Job, work: Work) -> dict[str, Any]:
+        for n in range(500):
+            while len(work.lines()) > 90:  # as fast as it is kept
+                time.sleep(0.01)
+            work.log(f"line {n}")
+        return {}
+
+    kinds(talk=talk)
+    with runner(app) as started:
+        started.wake(id_ := ask(app, "talk"))
+        assert over(app, id_).state == "done"
+    said = log(app, id_)
+    assert said[1:21] == [*(f"line {n}" for n in range(19)), "... lines are left out ..."]
+    assert said[21:] == [*(f"line {n}" for n in range(421, 500)), "done"]
+    with app.db.read() as connection:
+        last, total = db_jobs.last_lines(connection, id_, limit=2)
+    assert ([line.text for line in last], total) == (["line 499", "done"], 101)

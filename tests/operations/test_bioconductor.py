@@ -9,7 +9,7 @@ import pytest
 from entrepot.app import App
 from entrepot.core.errors import AlreadySubscribed, Invalid, SourceInUse
 from entrepot.core.model import RepositoryType, SourceType
-from entrepot.operations import browsing, repositories, sources, syncing
+from entrepot.operations import bioconductor, browsing, clientsetup, repositories, sources, syncing
 from entrepot.settings import Settings
 from tests.support.fake_bioc import FakeBioc, config_text
 from tests.support.server import Clock, Live, installed, running
@@ -95,6 +95,26 @@ def test_a_version_in_an_r_repository(app: App) -> None:
     repositories.subscribe(app, "team", "bioc-3.17", actor="me")
     assert listing(app, "team") == {"Biobase": "2.60.0"}
     assert listing(app, "team", str(first))["Biobase"] == "2.62.0"
+
+
+def test_the_versions_that_a_set_up_can_be_of(app: App) -> None:
+    """All that there are, or those that the subscriptions are of; which of them are mirrored, and what goes
+    with each."""
+    found = clientsetup.choices(app, "bioconductor")
+    assert [(each.version, each.word, each.is_mirrored) for each in found.bioc_versions] == [
+        ("3.19", "devel", False),
+        ("3.18", "release", True),
+        ("3.17", "", True),
+    ]
+    known = bioconductor.versions(app)
+    assert [each.cran_snapshot for each in found.bioc_versions] == [each.cran_snapshot for each in known]
+    assert found.cran == "cran"
+    sources.create_source(app, "", type_=SourceType.BIOCONDUCTOR, version="3.17")
+    repositories.create_repository(app, "one", type_=RepositoryType.BIOCONDUCTOR)
+    repositories.unsubscribe(app, "one", "bioconductor", actor="me")
+    repositories.subscribe(app, "one", "bioc-3.17", actor="me")
+    assert [each.version for each in clientsetup.choices(app, "one").bioc_versions] == ["3.17"]
+    assert clientsetup.choices(app, "cran").bioc_versions == ()
 
 
 def test_what_does_not_go_is_refused(app: App) -> None:

@@ -20,7 +20,7 @@ from entrepot.db import files as db_files
 from entrepot.db import jobs as db_jobs
 from entrepot.db import transactions as db_transactions
 from entrepot.ecosystems.r.versions import version_key
-from entrepot.operations import browsing, listing, packages, repositories, serving, sources
+from entrepot.operations import activity, browsing, listing, packages, repositories, serving, sources
 from tests.support.archives import make_source_package
 from tests.support.fake_cran import FakeCran
 from tests.support.server import NOON, Clock, sync
@@ -64,7 +64,7 @@ LISTS: dict[str, Callable[[App], int]] = {
     "repositories": lambda app: len(repositories.list_repositories(app)),
     "sources": lambda app: len(sources.list_sources(app)),
     "sources of a repository": lambda app: len(sources.repository_sources(app, "all")),
-    "transactions": lambda app: len(browsing.list_transactions(app, repo="all", page=browsing.Page(limit=1000))[0]),
+    "transactions": lambda app: len(activity.list_transactions(app, repo="all", page=browsing.Page(limit=1000))[0]),
 }
 
 
@@ -262,10 +262,10 @@ def archived_only(app: App, opened: browsing.Opened, source: str) -> list[Listed
 
 def in_full(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
     """Each transaction of a source with its changes counted one by one, newest first."""
-    rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
+    rows, _ = activity.list_transactions(app, source=source, page=browsing.Page(1000))
     found = []
     for row in rows:
-        info = browsing.transaction(app, row.transaction.id)
+        info = activity.transaction(app, row.transaction.id)
         counted = Counter(change.kind for change in info.changes)
         assert info.counts == {kind: counted[kind] for kind in ChangeKind}
         found.append((row.transaction.id, info.counts))
@@ -286,7 +286,7 @@ def test_a_sources_transactions_are_its_own(mirrored: App, cran: FakeCran, tmp_p
 
 
 def in_list(app: App, source: str) -> list[tuple[int, dict[ChangeKind, int]]]:
-    rows, _ = browsing.list_transactions(app, source=source, page=browsing.Page(1000))
+    rows, _ = activity.list_transactions(app, source=source, page=browsing.Page(1000))
     assert not any(row.changes for row in rows)
     return [(row.transaction.id, row.counts) for row in rows]
 
@@ -322,7 +322,7 @@ def test_counts_where_versions_stand_side_by_side(app: App, seed: int) -> None:
             db_files.show(connection, [(id_, source.id, CURRENT, at, FOREVER) for id_ in new])
         before = set(shown.values())
         shown = {id_: name for id_, name in shown.items() if id_ not in gone} | new
-        told = browsing.transaction(app, at).changes
+        told = activity.transaction(app, at).changes
         assert len({(change.package, change.version) for change in told}) == len(told)
         kinds = {kind: {(c.package, c.version) for c in told if c.kind is kind} for kind in ChangeKind}
         assert kinds[ChangeKind.ADDED] == set(shown.values()) - before

@@ -11,7 +11,7 @@ from entrepot.app import App
 from entrepot.core.changes import Change, ChangeKind
 from entrepot.core.errors import Invalid, NeverSynced, PackageNotFound, UpstreamUnavailable
 from entrepot.core.model import PackageName, RepositoryType, SourceType
-from entrepot.operations import browsing, listing, packages, records, repositories, sources
+from entrepot.operations import activity, browsing, days, listing, packages, records, repositories, sources
 from tests.support.distributions import sdist, wheel
 from tests.support.fake_pypi import FakePypi
 from tests.support.server import Clock, sync
@@ -158,8 +158,8 @@ def test_an_index_before_packages_of_our_own(team: App, pypi: FakePypi) -> None:
 
 def test_the_first_day(team: App) -> None:
     """Any day that an index can be asked for can be used, whenever it was read; nobody knows what changed on which."""
-    assert browsing.first_day(team, "pypi") == date(2000, 1, 1)
-    assert browsing.transaction_dates(team, "pypi") == []
+    assert days.first(team, "pypi") == date(2000, 1, 1)
+    assert days.changed(team, "pypi") == []
 
 
 def test_metadata_that_can_not_be_had(team: App, pypi: FakePypi) -> None:
@@ -188,7 +188,7 @@ def test_a_day_of_the_past(team: App) -> None:
 def test_changes_of_a_page(team: App, pypi: FakePypi, clock: Clock) -> None:
     """What a reading found is one change a version: new ones, one that was yanked, one that lost a file, one gone."""
     record(team, "demo-pkg")
-    first = browsing.list_transactions(team, source="pypi", page=browsing.Page(1))[0][0]
+    first = activity.list_transactions(team, source="pypi", page=browsing.Page(1))[0][0]
     assert first.counts == {**dict.fromkeys(ChangeKind, 0), ChangeKind.ADDED: 3}
     pypi.change("demo_pkg-1.0-py3-none-any.whl", yanked="bad")
     pypi.remove("demo_pkg-1.1.tar.gz")
@@ -197,9 +197,9 @@ def test_changes_of_a_page(team: App, pypi: FakePypi, clock: Clock) -> None:
     pypi.add(*wheel("Demo.Pkg", "3.0"), uploaded=clock.now)
     clock.wait(hours=1)
     sync(team, "pypi")
-    newest = browsing.list_transactions(team, source="pypi", page=browsing.Page(1))[0][0]
+    newest = activity.list_transactions(team, source="pypi", page=browsing.Page(1))[0][0]
     demo = PackageName("demo-pkg")
-    told = browsing.transaction(team, newest.transaction.id)
+    told = activity.transaction(team, newest.transaction.id)
     assert told.changes == (
         Change(ChangeKind.ADDED, demo, "3.0"),
         Change(ChangeKind.REMOVED, demo, "2.0rc1"),

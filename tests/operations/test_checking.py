@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from entrepot.core.errors import Invalid, NeverSynced, RepositoryNotFound, Snaps
 from entrepot.core.model import RepositoryType, SourceType
 from entrepot.core.requirements import ListFormat
 from entrepot.operations import packages, repositories, sources
-from entrepot.operations.checking import MOST_PROJECTS, MOST_TEXT, Checking, check
+from entrepot.operations.checking import OF_ANYBODY, OF_KNOWN, Bounds, Checking, check
 from tests.operations.test_browsing import statements
 from tests.support.archives import make_source_package
 from tests.support.distributions import sdist, wheel
 from tests.support.fake_cran import FakeCran
 from tests.support.fake_pypi import FakePypi, Form, Upload
-from tests.support.server import sync
+from tests.support.server import Clock, eventually, sync
 
 MAY = datetime(2023, 5, 1, 12, tzinfo=UTC)
 SERVED, PARTIAL, WITH_R, MISSING, UNKNOWN = Verdict
@@ -156,7 +157,7 @@ def test_only_some_unknown_names_get_suggestions(team: App) -> None:
         ("# nothing\n", "no package"),
         ("abc ~~ 1\n", "line 1"),
         ('version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "x"\n', "Python"),
-        ("x" * (MOST_TEXT + 1), "20 MB"),
+        ("x" * (OF_KNOWN.text + 1), "20 MB"),
     ],
 )
 def test_lists_that_can_not_be_read(team: App, text: str, words: str) -> None:
@@ -311,7 +312,7 @@ def test_too_many_projects(python: App, pypi: FakePypi) -> None:
     """One list does not have an upstream asked for tens of thousands of projects."""
     asked = len(pypi.requests)
     with pytest.raises(TooLarge):
-        check(python, "py", "\n".join(f"p{number}" for number in range(MOST_PROJECTS + 1)))
+        check(python, "py", "\n".join(f"p{number}" for number in range(OF_KNOWN.projects + 1)))
     assert len(pypi.requests) == asked
 
 
@@ -319,3 +320,81 @@ def test_a_list_of_the_other_ecosystem(python: App) -> None:
     """A lock file of R is not a list of Python packages."""
     with pytest.raises(Invalid, match=r"renv\.lock"):
         check(python, "py", json.dumps({"R": {"Version": "4.3.2"}, "Packages": {}}))
+
+
+# --- without a token ---
+
+
+def test_anybody_has_few_projects_read(python: App, pypi: FakePypi) -> None:
+    """Upstream is asked for so many projects that nobody asked for yet; known ones count, of others that is said."""
+    check(python, "py", "demo-pkg")
+    asked = len(pypi.requests)
+    bounds = replace(OF_ANYBODY, readings=1)
+    checking = check(python, "py", "demo-pkg==1.0\nother\nfurther\nours\nother>=9", bounds=bounds)
+    assert found(checking) == [
+        ("demo-pkg==1.0", SERVED, "1.0", "pypi"),
+        ("other", SERVED, "3.0", "pypi"),
+        ("further", UNKNOWN),
+        ("ours", SERVED, "1.1", "internal"),
+        ("other>=9", MISSING, Lack.VERSION, ("3.0", None)),
+    ]
+    assert "without a token 1 such" in str(checking.entries[2].reason)
+    assert [pypi.count(pypi.page(name)) for name in ("other", "further", "ours")] == [1, 0, 0]
+    assert len(pypi.requests) == asked + 1
+
+
+def test_anybody_has_nothing_read_again(python: App, pypi: FakePypi, clock: Clock) -> None:
+    """What was read long ago is told as it is known; for those who have a token it is read again."""
+    check(python, "py", "demo-pkg\nother")
+    clock.wait(days=2)
+    asked = len(pypi.requests)
+    checking = check(python, "py", "demo-pkg\nother\nours", bounds=OF_ANYBODY)
+    assert [entry.verdict for entry in checking.entries] == [SERVED] * 3
+    assert len(pypi.requests) == asked
+    check(python, "py", "demo-pkg\nother")
+    assert eventually(lambda: len(pypi.requests), lambda number: number == asked + 2)
+
+
+def test_what_anybody_is_told_is_what_a_token_is_told(python: App, pypi: FakePypi) -> None:
+    """At present and in the past: unknown names, pages without files, files without times, bounds out of reach."""
+    pypi.form = Form.HTML
+    pypi.add(*wheel("timeless", "1.0"), uploaded=None)
+    pypi.form = Form.JSON
+    pypi.add_empty("emptied")
+    lines = "demo-pkg\nother>=9\ntimeless\nnothing\nours\nemptied\npre"
+    for snapshot in ("latest", "2023-05-01", "latest"):
+        known = check(python, "py", lines, snapshot=snapshot)
+        assert check(python, "py", lines, snapshot=snapshot, bounds=OF_ANYBODY) == known
+
+
+def test_a_day_after_the_last_reading_is_read(python: App, pypi: FakePypi, clock: Clock) -> None:
+    """What was read before a day was over doesn't tell what that day had: upstream is asked."""
+    check(python, "py", "demo-pkg")
+    day = clock.now.date()
+    clock.wait(days=2)
+    asked = len(pypi.requests)
+    (entry,) = check(python, "py", "demo-pkg", snapshot=str(day), bounds=OF_ANYBODY).entries
+    assert (entry.verdict, len(pypi.requests)) == (SERVED, asked + 1)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (replace(OF_ANYBODY, text=10), "0 MB"),
+        (replace(OF_ANYBODY, entries=2), "more than 2 packages"),
+        (replace(OF_ANYBODY, projects=1), "has 2 projects"),
+        (replace(OF_ANYBODY, comparisons=5), "too many versions with too many bounds"),
+    ],
+)
+def test_what_a_check_may_cost(python: App, bounds: Bounds, words: str) -> None:
+    """Each bound is told."""
+    check(python, "py", "ours\nours>=1,<2\nours!=3\npre", bounds=OF_ANYBODY)
+    with pytest.raises(TooLarge, match=words):
+        check(python, "py", "ours\nours>=1,<2\nours!=3\npre", bounds=bounds)
+
+
+def test_constraints_without_end(python: App) -> None:
+    """Thousands of bounds of one package, which come to each of its requirements, are refused."""
+    constraints = "\n".join(f"ours!={number}" for number in range(500))
+    with pytest.raises(Invalid, match="too many bounds of 'ours'"):
+        check(python, "py", "ours\n" * 3, constraints=constraints)

@@ -12,7 +12,7 @@ from entrepot.app import App
 from entrepot.core.comparing import DifferenceKind, PackageChange
 from entrepot.core.errors import Invalid, NotFound, RepositoryNotFound, SnapshotNotFound, SourceNotFound
 from entrepot.core.model import PackageName, RepositoryType, SourceType
-from entrepot.operations import browsing, packages, records, repositories, sources
+from entrepot.operations import activity, browsing, packages, records, repositories, sources
 from entrepot.operations.comparing import End, compare
 from tests.support.archives import make_source_package
 from tests.support.distributions import sdist, wheel
@@ -123,7 +123,7 @@ def test_a_package_that_moves_to_another_source(dated: App, tmp_path: Path) -> N
     repositories.create_repository(dated, "team", type_=RepositoryType.R)
     for source in ("internal", "cran"):
         repositories.subscribe(dated, "team", source, actor="test")
-    first = str(browsing.list_transactions(dated, repo="team", page=browsing.Page(1))[0][0].transaction.id)
+    first = str(activity.list_transactions(dated, repo="team", page=browsing.Page(1))[0][0].transaction.id)
     add_r(dated, tmp_path, "internal", "bump 9.9", "same 1.1", "own 1.0")
     added = [
         ("updated", "bump", "2.0", "cran", "9.9", "internal", True),
@@ -143,7 +143,7 @@ def test_other_subscriptions(dated: App, tmp_path: Path) -> None:
     """Sources that came or went between the two snapshots count."""
     sources.create_source(dated, "internal", type_=SourceType.LOCAL)
     add_r(dated, tmp_path, "internal", "own 1.0")
-    first = str(browsing.list_transactions(dated, repo="cran", page=browsing.Page(1))[0][0].transaction.id)
+    first = str(activity.list_transactions(dated, repo="cran", page=browsing.Page(1))[0][0].transaction.id)
     repositories.subscribe(dated, "cran", "internal", actor="test")
     assert rows(dated, first, repo="cran") == [("added", "own", None, None, "1.0", "internal", False)]
 

@@ -25,7 +25,7 @@ from entrepot.core.errors import (
 )
 from entrepot.core.model import FileStatus, PackageName, RepositoryType, SourceType
 from entrepot.core.proposals import Item, ItemChange, Leaving, Report
-from entrepot.operations import browsing, packages, proposals, repositories, serving, sources
+from entrepot.operations import activity, browsing, days, packages, proposals, repositories, serving, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.changing import Outcome
 from entrepot.operations.curating import Curation
@@ -145,7 +145,7 @@ def test_a_source_shows_all_of_the_mirror_at_its_snapshot(
     info = sources.source_info(synced, FROZEN)
     assert (info.snapshot, info.packages, info.transaction) == (name, len(has.current), first)
     assert shown(synced) == shown(synced, first) == has
-    made = browsing.transaction(synced, first)
+    made = activity.transaction(synced, first)
     assert told(made.changes) == {("added", package, version, None) for package, version in has.current.items()}
     assert made.transaction.message == f"pinned to snapshot {name}: {len(has.current)} added"
 
@@ -223,7 +223,7 @@ def test_a_proposal_tells_what_would_differ(synced: App) -> None:
         ),
         unchanged=1,
     )
-    assert (proposal.row.snapshot, proposal.row.action, proposal.is_open) == ("2024-03-01", "update", True)
+    assert (proposal.row.snapshot, proposal.row.action, proposal.state) == ("2024-03-01", "update", "open")
     assert shown(synced) == JANUARY
     assert sources.source_info(synced, FROZEN).transaction == first
     assert propose(synced).row == proposal.row
@@ -241,7 +241,7 @@ def test_a_commit_moves_all_at_once_and_keeps_what_was(synced: App) -> None:
         ("archived", "gone", "1.0", None),
         ("added", "new", "1.0", None),
     }
-    info = browsing.transaction(synced, done.transaction)
+    info = activity.transaction(synced, done.transaction)
     assert (info.changes, info.transaction.message) == (done.changes, "quarterly")
     assert sources.source_info(synced, FROZEN).snapshot == "2024-03-01"
     assert proposals.get_proposal(synced, FROZEN, proposal.row.id).row.committed == done.transaction
@@ -295,11 +295,11 @@ def test_the_mirrors_own_views_are_untouched(synced: App) -> None:
     """What the mirror shows is the same before and after, and so are its transactions."""
     snapshots = ("latest", "3", "5", "7", "2024-01-31")
     before = {snapshot: documents(synced, "cran", snapshot) for snapshot in snapshots}
-    listed = browsing.list_transactions(synced, source="cran", page=Page())
+    listed = activity.list_transactions(synced, source="cran", page=Page())
     freeze(synced, "2024-01-31")
     commit(synced, propose(synced))
     assert {snapshot: documents(synced, "cran", snapshot) for snapshot in snapshots} == before
-    assert browsing.list_transactions(synced, source="cran", page=Page()) == listed
+    assert activity.list_transactions(synced, source="cran", page=Page()) == listed
 
 
 # --- refused -------------------------------------------------------------------------------------------------------
@@ -394,7 +394,7 @@ def test_of_two_commits_at_once_one_wins(synced: App) -> None:
     (lost,) = [proposal for proposal in made if proposal is not won]
     assert isinstance(found[lost.row.id], WrongProposal)
     assert sources.source_info(synced, FROZEN).snapshot == won.row.snapshot
-    assert browsing.list_transactions(synced, source=FROZEN, page=Page())[1] == 2
+    assert activity.list_transactions(synced, source=FROZEN, page=Page())[1] == 2
 
 
 # --- told and served -----------------------------------------------------------------------------------------------
@@ -411,10 +411,10 @@ def test_counts_in_a_list_of_transactions_are_those_of_their_changes(synced: App
     sync(synced)
     commit(synced, propose(synced, "2024-03-01"))
     commit(synced, propose(synced))
-    rows, total = browsing.list_transactions(synced, source=FROZEN, page=Page())
+    rows, total = activity.list_transactions(synced, source=FROZEN, page=Page())
     assert total == 5
     for row in rows:
-        info = browsing.transaction(synced, row.transaction.id)
+        info = activity.transaction(synced, row.transaction.id)
         counted = Counter(change.kind for change in info.changes)
         assert row.counts == {kind: counted[kind] for kind in ChangeKind} == info.counts
     assert any(row.counts[ChangeKind.REMOVED] for row in rows)
@@ -440,7 +440,7 @@ def test_dates_of_a_repository_over_a_frozen_source(synced: App, clock: Clock) -
     for outside in ("2024-02-29", "2024-03-06"):
         with pytest.raises(SnapshotNotFound, match="2024-03-01 to 2024-03-05"):
             current(outside)
-    assert [day for day, _ in browsing.transaction_dates(synced, "ours")] == [date(2024, 3, 1), date(2024, 3, 4)]
+    assert [day for day, _ in days.changed(synced, "ours")] == [date(2024, 3, 1), date(2024, 3, 4)]
 
 
 def test_what_is_listed_can_be_had(live_mirrored: Live, stocked: FakeCran, clock: Clock) -> None:

@@ -35,7 +35,7 @@ from entrepot.core.errors import (
 from entrepot.core.model import FileStatus, PackageName, RepositoryType, SourceType
 from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Report
 from entrepot.db import schema
-from entrepot.operations import browsing, curating, proposals, repositories, serving, sources
+from entrepot.operations import activity, browsing, curating, days, proposals, repositories, serving, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.changing import Outcome
 from entrepot.operations.curating import Curation
@@ -174,7 +174,7 @@ def test_a_new_source_is_empty_and_pinned_to_the_newest_snapshot(team: App) -> N
     info = sources.source_info(team, TEAM)
     assert (info.packages, info.snapshot, info.include) == (0, "2024-03-01", ("imports", "depends", "linking-to"))
     assert info.transaction is not None
-    made = browsing.transaction(team, info.transaction)
+    made = activity.transaction(team, info.transaction)
     assert (made.source, made.changes, made.transaction.message) == (TEAM, (), "pinned to snapshot 2024-03-01: nothing")
     assert shown(team) == Shown({}, set())
 
@@ -261,12 +261,12 @@ def test_a_proposal_tells_all_that_a_reviewer_needs(january: App) -> None:
         ("needs R 3.5.0 or newer, because of top",),
     )
     row = told.row
-    assert (row.action, row.snapshot, row.committed, row.actor, told.is_open) == (
+    assert (row.action, row.snapshot, row.committed, row.actor, told.state) == (
         "update",
         "2024-03-01",
         None,
         "ann",
-        True,
+        "open",
     )
     assert row.counts == told.report.counts()
     assert proposals.get_proposal(january, TEAM, row.id) == told
@@ -344,7 +344,7 @@ def test_a_commit_is_one_transaction_that_shows_what_was_proposed(january: App) 
     assert (before, done.transaction) == (done.transaction - 1 if done.transaction else None, newest(january))
     assert shown(january) == Shown(versions(proposal), {"top 0.9", "alone 1.0"})
     assert shown(january, before or 0) == Shown({}, set())
-    info = browsing.transaction(january, done.transaction or 0)
+    info = activity.transaction(january, done.transaction or 0)
     assert info.transaction.message == "updated to snapshot 2024-01-31: 4 added"
     assert info.changes == done.changes
     assert {(change.kind, change.package, change.version) for change in done.changes} == {
@@ -352,7 +352,7 @@ def test_a_commit_is_one_transaction_that_shows_what_was_proposed(january: App) 
         for package, version in [*versions(proposal).items(), ("top", "0.9"), ("alone", "1.0")]
     }
     kept = proposals.get_proposal(january, TEAM, proposal.row.id)
-    assert (kept.row.committed, kept.is_open) == (done.transaction, False)
+    assert (kept.row.committed, kept.state) == (done.transaction, "committed")
 
 
 def test_an_update_archives_what_it_replaces(january: App) -> None:
@@ -476,7 +476,7 @@ def test_a_commit_at_once_needs_the_snapshot(january: App) -> None:
     wish = Wish("update", list_text="top", snapshot="2024-01-31")
     proposal, done = proposals.propose_and_commit(january, TEAM, wish, actor="ann", comment="ticket 7")
     assert (proposal.row.committed, proposal.row.id) == (done.transaction, update_id(january, done))
-    assert browsing.transaction(january, done.transaction or 0).transaction.message == "ticket 7"
+    assert activity.transaction(january, done.transaction or 0).transaction.message == "ticket 7"
 
 
 def update_id(app: App, done: Outcome) -> int:
@@ -616,7 +616,7 @@ def test_of_commits_at_once_one_wins_whole(january: App) -> None:
     assert len(won) == 1
     assert all(isinstance(each, WrongProposal) for number, each in enumerate(found) if number not in won)
     assert shown(january).current == versions(made[won[0]])
-    rows, total = browsing.list_transactions(january, source=TEAM, page=Page())
+    rows, total = activity.list_transactions(january, source=TEAM, page=Page())
     assert (total, rows[0].transaction.id) == (2, found[won[0]].transaction)
 
 
@@ -633,7 +633,7 @@ def test_the_same_commit_twice_at_once_is_done_once(january: App) -> None:
     assert len(done) == 1
     (other,) = [each for each in found if each is not done[0]]
     assert isinstance(other, WrongProposal) or other == Outcome(None, ())
-    assert browsing.list_transactions(january, source=TEAM, page=Page())[1] == 2
+    assert activity.list_transactions(january, source=TEAM, page=Page())[1] == 2
 
 
 # --- removed -------------------------------------------------------------------------------------------------------
@@ -770,7 +770,7 @@ def test_skip_missing_leaves_them_out_and_says_so(january: App) -> None:
     assert (versions(told), told.report.missing) == (
         {"alone": "1.1"},
         (
-            Missing("midle", (), "the snapshot has no such package"),
+            Missing("midle", (), "the snapshot has no such package", ("middle",)),
             Missing("stats", (), "it comes with R itself"),
         ),
     )
@@ -965,14 +965,14 @@ def test_the_mirrors_own_views_are_untouched(team: App, cran: FakeCran, clock: C
     """Byte for byte: what the mirror shows, now and at each of its snapshots, is not changed by curated rows."""
     snapshots = ["latest", *(str(n) for n in range(1, (newest(team, "cran") or 0) + 1)), "2024-01-31"]
     counts = sources.source_info(team, "cran")
-    browsed = browsing.list_transactions(team, source="cran", page=Page())
+    browsed = activity.list_transactions(team, source="cran", page=Page())
     before = {snapshot: documents(team, "cran", snapshot) for snapshot in snapshots}
     commit(team, update(team, "top\nalone"))
     commit(team, update(team, "other"))
     remove(team, "alone")
     assert {snapshot: documents(team, "cran", snapshot) for snapshot in snapshots} == before
     assert sources.source_info(team, "cran") == counts
-    assert browsing.list_transactions(team, source="cran", page=Page()) == browsed
+    assert activity.list_transactions(team, source="cran", page=Page()) == browsed
     clock.wait(days=3)
     put(cran, "late", "1.0", at(3, 3))
     cran.publish()
@@ -1030,8 +1030,8 @@ def test_dates_of_a_repository_over_a_curated_source(january: App, clock: Clock)
     for outside in ("2024-02-29", "2024-03-07"):
         with pytest.raises(SnapshotNotFound, match="2024-03-01 to 2024-03-06"):
             current(outside)
-    days = browsing.transaction_dates(january, "ours")
-    assert [day for day, _ in days] == [date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 5)]
+    changed = days.changed(january, "ours")
+    assert [day for day, _ in changed] == [date(2024, 3, 1), date(2024, 3, 2), date(2024, 3, 5)]
 
 
 def test_counts_in_a_list_of_transactions_are_those_of_their_changes(team: App) -> None:
@@ -1042,10 +1042,10 @@ def test_counts_in_a_list_of_transactions_are_those_of_their_changes(team: App) 
     remove(team, "alone", "1.1")
     remove(team, "other")
     commit(team, update(team, "top", "2024-02-01"))
-    rows, total = browsing.list_transactions(team, source=TEAM, page=Page())
+    rows, total = activity.list_transactions(team, source=TEAM, page=Page())
     assert total == 7
     for row in rows:
-        info = browsing.transaction(team, row.transaction.id)
+        info = activity.transaction(team, row.transaction.id)
         told = Counter(change.kind for change in info.changes)
         assert row.counts == {kind: told[kind] for kind in ChangeKind} == info.counts, row.transaction
 

@@ -14,7 +14,7 @@ import pytest
 from entrepot.app import App
 from entrepot.core.errors import WrongProposal
 from entrepot.core.model import FileStatus, SourceType
-from entrepot.operations import browsing, proposals, sources
+from entrepot.operations import activity, browsing, proposals, sources
 from entrepot.operations.proposals import Proposal, Wish
 from entrepot.settings import Settings
 from tests.support import real_cran
@@ -172,7 +172,7 @@ def test_the_eight_steps_of_a_month(january: January) -> None:
 
     # Each step was one transaction, and what it showed can be had as long as the source is there.
     assert [january.index(at) for at in (committed, added, updated)] == [FIRST, FIRST | {"forcats": "0.5.2"}, after]
-    rows, total = browsing.list_transactions(january.app, source=SOURCE, page=browsing.Page())
+    rows, total = activity.list_transactions(january.app, source=SOURCE, page=browsing.Page())
     assert ([row.transaction.id for row in rows], total) == ([updated, added, committed, made.transaction], 4)
     assert [row.transaction.day for row in rows] == [
         date(2023, 2, 1),

@@ -87,7 +87,7 @@ def commit(app: App, *lines: str, **wish: Any) -> int:
 def committed(app: App, proposal: Proposal) -> int:
     done, outcome = proposals.commit(app, "set", proposal.row.id, actor="test")
     assert outcome.transaction is not None
-    assert (done.row.committed, done.is_open) == (outcome.transaction, False)
+    assert (done.row.committed, done.state) == (outcome.transaction, "committed")
     return outcome.transaction
 
 
@@ -627,7 +627,7 @@ def test_unknown_projects(team: App) -> None:
     proposal = propose(team, "demoo", "lib", skip_missing=True)
     assert (told(proposal), proposal.report.missing) == (
         [("lib", "1.5", None, "added")],
-        (Missing("demoo", (), reason),),
+        (Missing("demoo", (), reason, ("demo",)),),
     )
     committed(team, proposal)
     assert told(propose(team)) == [("lib", "1.5", "1.5", "unchanged")]

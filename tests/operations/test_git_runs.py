@@ -33,7 +33,7 @@ from entrepot.db import sources as db_sources
 from entrepot.db.engine import catalogue_version
 from entrepot.ecosystems.r.versions import version_key
 from entrepot.jobs.polls import Polls
-from entrepot.operations import browsing, builders, building, buildlists, packages, sources
+from entrepot.operations import activity, builders, building, buildlists, packages, sources
 from entrepot.operations.browsing import Page
 from entrepot.operations.builders import Wanted
 from entrepot.operations.building import Ran
@@ -91,7 +91,7 @@ def shown(app: App, name: str = "demo") -> list[tuple[str, str]]:
 
 def messages(app: App) -> list[str]:
     """Of the transactions of the source, the newest first."""
-    rows, _ = browsing.list_transactions(app, source="src", page=EVERYTHING)
+    rows, _ = activity.list_transactions(app, source="src", page=EVERYTHING)
     return [row.transaction.message for row in rows]
 
 

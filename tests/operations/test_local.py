@@ -18,7 +18,7 @@ from entrepot.core.errors import (
     WrongType,
 )
 from entrepot.core.model import FileStatus, PackageName, SourceType
-from entrepot.operations import browsing, records, sources
+from entrepot.operations import activity, browsing, records, sources
 from entrepot.operations.packages import Outcome, Upload, add_files, archive_package, remove_package
 from entrepot.operations.sources import create_source
 from tests.support.archives import make_source_package
@@ -148,7 +148,7 @@ def test_comments_are_recorded(app: App, internal: str, tmp_path: Path) -> None:
     """The comment of a removal is its transaction's message, with the actor."""
     add(app, tmp_path, ("demo", "1.0"))
     outcome = remove_package(app, "internal", "demo", scope="all", actor="ada", comment="licence withdrawn")
-    info = browsing.transaction(app, outcome.transaction or 0)
+    info = activity.transaction(app, outcome.transaction or 0)
     assert (info.transaction.message, info.transaction.actor, info.source) == ("licence withdrawn", "ada", "internal")
     assert info.changes == (Change(ChangeKind.REMOVED, PackageName("demo"), "1.0"),)
 

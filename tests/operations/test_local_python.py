@@ -18,7 +18,7 @@ from entrepot.core.errors import (
 )
 from entrepot.core.model import File, FileStatus, PackageName, RepositoryType, Sha256, SourceType
 from entrepot.ecosystems.python.entry import Entry, unpack
-from entrepot.operations import browsing, repositories
+from entrepot.operations import activity, browsing, repositories
 from entrepot.operations.packages import (
     Outcome,
     Upload,
@@ -182,7 +182,7 @@ def test_yank_and_unyank(app: App, team: str, tmp_path: Path) -> None:
     newer = "demo-1.1-py3-none-any.whl"
     first = yank_package(app, team, "demo", scope="1.0", reason="breaks on Sundays", actor="ada")
     assert yanked(app) == {WHEEL: "breaks on Sundays", SDIST: "breaks on Sundays", newer: None}
-    info = browsing.transaction(app, first.transaction or 0)
+    info = activity.transaction(app, first.transaction or 0)
     assert info.transaction.message == "yanked demo (1.0): breaks on Sundays"
     assert info.transaction.actor == "ada"
     assert yank_package(app, team, "demo", scope="1.0", reason="breaks on Sundays", actor="ada").transaction is None

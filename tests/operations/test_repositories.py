@@ -7,7 +7,7 @@ import pytest
 from entrepot.app import App
 from entrepot.core.errors import AlreadySubscribed, Invalid, InvalidName, NameTaken, NotFound, SourceInUse, WrongType
 from entrepot.core.model import RepositoryType, SourceType
-from entrepot.operations import browsing, sources
+from entrepot.operations import activity, browsing, sources
 from entrepot.operations import repositories as repos
 
 
@@ -68,7 +68,7 @@ def test_subscriptions_are_transactions(app: App) -> None:
     repos.reorder(app, "all", ["b", "a"], actor="bob")
     repos.reorder(app, "all", ["b", "a"], actor="bob")
     repos.unsubscribe(app, "all", "a", actor="ada")
-    rows, total = browsing.list_transactions(app, repo="all", page=browsing.Page())
+    rows, total = activity.list_transactions(app, repo="all", page=browsing.Page())
     assert total == 4
     assert [(row.transaction.actor, row.transaction.message) for row in rows] == [
         ("ada", "unsubscribed from a"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.cookies import SimpleCookie
 from urllib.parse import urlencode, urljoin, urlsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from tests.support.server import Live
 
 FORM = "application/x-www-form-urlencoded"
+_POSTED = '<form method="post"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,14 @@ class Page:
 
     @property
     def hidden(self) -> dict[str, str]:
-        """The hidden fields of the last form in the page: the first is that of the sign-out."""
-        last = self.text.rpartition("<form")[2]
+        """The hidden fields of the last form in the page that sends something: the first is that of the sign-out."""
+        last = self.text.rpartition(_POSTED)[2]
         found = re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', last)
         return {name: html.unescape(value) for name, value in found}
 
     @property
     def action(self) -> str:
-        found = re.search(r'action="([^"]*)"', self.text.rpartition("<form")[2])
+        found = re.search(r'action="([^"]*)"', self.text.rpartition(_POSTED)[2])
         assert found is not None, "the page has no form"
         return urljoin(self.url, html.unescape(found[1]))
 
@@ -60,7 +61,7 @@ class Browser:
     def get(self, path: str, **headers: str) -> Page:
         return self._ask("GET", path, headers)
 
-    def post(self, path: str, fields: Mapping[str, str], **headers: str) -> Page:
+    def post(self, path: str, fields: Mapping[str, str] | Sequence[tuple[str, str]], **headers: str) -> Page:
         """Send a form as a page of this site would: with its Origin."""
         sent = {"Origin": self.base, "Content-Type": FORM, **headers}
         return self._ask("POST", path, sent, urlencode(fields))

@@ -15,9 +15,11 @@ import pytest
 from entrepot.app import App
 from entrepot.core.access import INSIDE, Scope
 from entrepot.core.jobs import no_log, no_report
-from entrepot.core.model import RepositoryType, SourceType
+from entrepot.core.model import PackageName, RepositoryType, SourceType
 from entrepot.core.targets import BUILT
+from entrepot.core.usage import Client, download
 from entrepot.db import jobs as db_jobs
+from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import targets as db_targets
 from entrepot.operations import builders, building, proposals, repositories, sources, tokens
@@ -118,18 +120,36 @@ def _stock(app: App, cran: FakeCran, folder: Path) -> None:
     sources.create_source(app, PY_SOURCE, type_=SourceType.LOCAL_PYTHON)
     sources.create_source(app, GONE_SOURCE, type_=SourceType.LOCAL)
     for source in (f"{MARK}-src", GONE_SOURCE):
-        add(app, source, folder, f"{PACKAGE}_1.0.tar.gz", make_source_package(PACKAGE, "1.0"))
+        told = {"Enhances": f"{PACKAGE}, {MARK}lib"}
+        data = make_source_package(PACKAGE, "1.0", fields=told, files={"README.md": f"# {MARK}".encode()})
+        add(app, source, folder, f"{PACKAGE}_1.0.tar.gz", data)
     add(app, PY_SOURCE, folder, *wheel(PY_PACKAGE, "1.0"))
     repository(app, "public", "public-src", is_closed=False)
     repository(app, OTHER, "other-src", is_closed=True)
     repository(app, VAULT, "public-src", *SOURCES, is_closed=True)
     repository(app, VAULT_PY, PY_SOURCE, is_closed=True, is_python=True)
     repository(app, GONE, GONE_SOURCE, is_closed=True)
+    _downloads(app)
     repositories.delete_repository(app, GONE)
     proposals.propose(app, f"{MARK}-list", Wish("add", packages=("mirrored",)), actor=f"{MARK}-person")
     _git(app, folder)
     _targets(app)
     _jobs(app)
+
+
+def _downloads(app: App) -> None:
+    """Some of each repository's own package, most of the closed ones."""
+    for repo, source, package, times in (
+        ("public", "public-src", "publicpkg", 1),
+        (VAULT, f"{MARK}-src", PACKAGE, 3),
+        (VAULT_PY, PY_SOURCE, PY_PACKAGE, 2),
+        (GONE, GONE_SOURCE, PACKAGE, 5),
+    ):
+        with app.db.read() as connection:
+            ids = db_repositories.get(connection, repo).id, db_sources.get(connection, source).id
+        for _ in range(times):
+            app.usage.note(download(*ids, PackageName(package), "1.0", "source"), Client("R", "4.4"))
+    assert app.usage.flush()
 
 
 def _git(app: App, folder: Path) -> None:

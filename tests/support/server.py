@@ -44,6 +44,17 @@ class Clock:
         self.now += timedelta(**span)
 
 
+class Ticking(Clock):
+    """A clock that goes on by itself, and leaps when it is told to."""
+
+    def __init__(self, now: datetime) -> None:
+        super().__init__(now)
+        self._began = time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self.now + timedelta(seconds=time.monotonic() - self._began)
+
+
 @contextmanager
 def opened(settings: Settings, clock: Clock | None = None) -> Iterator[App]:
     """An installation as a process that starts now sees it."""
@@ -104,9 +115,10 @@ class Live:
 
 
 @contextmanager
-def running(app: App) -> Iterator[Live]:
-    """The site of `app` on a loopback port, with a runner that does what it is asked for and nothing by itself."""
-    runner = Runner(app, is_alone=True, schedules=False)
+def running(app: App, *, schedules: bool = False) -> Iterator[Live]:
+    """The site of `app` on a loopback port, with a runner that does what it is asked for; nothing by itself, unless it
+    has `schedules`."""
+    runner = Runner(app, is_alone=True, schedules=schedules)
     token = admin_token(app.settings.server.data_dir)
     listener = socket.create_server(("127.0.0.1", 0))
     door = Door(app, token)

@@ -37,6 +37,7 @@ WRITES: list[tuple[str, str, Any]] = [
     ("DELETE", "/repos/mine", None),
     ("POST", "/repos/mine/sources", {"source": "cran"}),
     ("PUT", "/repos/mine/sources", {"sources": []}),
+    ("POST", "/repos/mine/sources/preview", {"sources": ["cran"]}),
     ("DELETE", "/repos/mine/sources/internal", None),
     ("POST", "/sources", {"name": "x"}),
     ("PATCH", "/sources/internal", {"name": "x"}),
@@ -49,7 +50,6 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/sources/cran/sync", {}),
     ("POST", "/sysreqs/rules/sync", {}),
     ("POST", "/sources/cran/describe", {}),
-    ("POST", "/repos/mine/check", {"list": "abc"}),
     ("POST", "/sources/internal/proposals", {"list": "abc"}),
     ("POST", "/sources/internal/proposals/1/commit", {}),
     ("POST", "/jobs/1/cancel", {}),
@@ -504,14 +504,16 @@ def test_sync_of_a_local_source_is_refused(site: Live) -> None:
     assert site.api("POST", "/sources/internal/sync", {})[0] == 422
 
 
-def test_the_home_page_tells_the_state(live: Live) -> None:
-    """The page shows each repository with its URL, and why a mirror is not in sync."""
+def test_the_pages_tell_the_state(live: Live) -> None:
+    """The home page shows each repository with its URL, that of the status why a mirror is not in sync."""
     with pytest.raises(UpstreamUnavailable):
         sync(live.app)
     page = live.get("/").data.decode()
     assert f"{live.address}/cran/latest" in page
-    assert "the last sync failed" in page
-    assert "127.0.0.1:9" in page
+    assert "nothing here yet" in page
+    state = live.get("/__ui__/status").data.decode()
+    assert "failed" in state
+    assert "127.0.0.1:9" in state
 
 
 def test_python_over_the_api(live_proxied: Live, pypi: FakePypi) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.archives import make_source_package
 from tests.support.distributions import wheel
+from tests.support.fake_pypi import FakePypi
 from tests.support.server import Live
 
 
@@ -80,6 +81,40 @@ def test_the_difference_of_two_snapshots(site: Live) -> None:
     for place in ("/repos/mine", "/sources/internal"):
         assert site.api("GET", f"{place}/diff?from={first(site)}&to=latest") == (200, expected)
         assert site.api("GET", f"{place}/diff?from={first(site)}", token="") == (200, expected)
+
+
+def test_some_of_the_changes(site: Live) -> None:
+    """Chosen by kind and by what matters, a page at a time; the counts are those of all."""
+    path = f"/repos/mine/diff?from={first(site)}"
+    whole = site.api("GET", path)[1]
+
+    def names(query: str) -> tuple[list[str], str]:
+        answer = site.get(f"/__api__{path}&{query}")
+        told = answer.json()
+        assert {**told, "changes": whole["changes"]} == whole
+        return [each["name"] for each in told["changes"]], answer.headers["X-Total-Count"]
+
+    assert names("") == (["abc", "new", "xyz"], "3")
+    assert names("change=added") == (["new"], "1")
+    assert names("change=added&change=archived") == (["new", "xyz"], "2")
+    assert names("only=major") == names("only=license") == (["abc"], "1")
+    assert names("only=source") == ([], "0")
+    assert names("only=major&change=added") == ([], "0")
+    assert names("_limit=2&_page=2") == (["xyz"], "3")
+    assert names("_limit=2&_page=9") == ([], "3")
+    for wrong in ("change=moved", "only=size", "_limit=0"):
+        assert site.api("GET", f"{path}&{wrong}")[0] == 422
+
+
+def test_a_package_that_comes_from_elsewhere(site: Live) -> None:
+    """The same version of another source is a change of its source."""
+    before = site.api("GET", "/repos/mine")[1]["transaction"]
+    site.api("POST", "/sources", {"name": "other"})
+    site.upload("other", package("abc", "2.0"))
+    site.api("POST", "/repos/mine/sources", {"source": "other"})
+    site.api("PUT", "/repos/mine/sources", {"sources": ["other", "internal"]})
+    (found,) = site.api("GET", f"/repos/mine/diff?from={before}&only=source")[1]["changes"]
+    assert (found["change"], found["source_before"], found["source_after"]) == ("changed", "internal", "other")
 
 
 def test_releases_of_a_project(live: Live) -> None:
@@ -209,7 +244,33 @@ def test_lists_that_can_not_be_checked(site: Live, path: str, body: dict[str, An
 
 
 def test_a_list_of_some_megabytes(site: Live) -> None:
-    """Lock files may be larger than other requests."""
+    """Lock files may be larger than other requests, of those who have a token."""
     lines = "abc==1.0 # " + "x" * 200 + "\n"
     answer = site.api("POST", "/repos/mine/check", {"list": lines * 20_000})
     assert (answer[0], answer[1]["counts"]["served"]) == (200, 20_000)
+    status, error = site.api("POST", "/repos/mine/check", {"list": lines * 20_000}, token="")
+    assert (status, error["code"], "with a token" in error["hint"]) == (413, "too-large", True)
+
+
+def test_anybody_may_check_a_list(site: Live) -> None:
+    """Of an open repository without a token, within narrower bounds; of a closed one those who read it alone."""
+    asked = {"list": "abc==1.0\nxyzz", "snapshot": "latest"}
+    answer = site.api("POST", "/repos/mine/check", asked, token="")
+    assert (answer[0], answer[1]["servable"]) == (200, False)
+    assert answer == site.api("POST", "/repos/mine/check", asked)
+    many = {"list": "".join(f"abc{number}\n" for number in range(10_001))}
+    status, error = site.api("POST", "/repos/mine/check", many, token="")
+    assert (status, error["error"]) == (413, "the list asks for more than 10000 packages")
+    assert site.api("POST", "/repos/mine/check", many)[0] == 200
+    site.api("PATCH", "/repos/mine", {"authenticated": True})
+    assert site.api("POST", "/repos/mine/check", asked, token="")[0] == 401
+    assert site.api("POST", "/repos/mine/check", asked)[0] == 200
+
+
+def test_anybody_has_an_upstream_asked_for_little(live_proxied: Live, pypi: FakePypi) -> None:
+    """A list of a thousand unknown projects makes no thousand requests."""
+    asked = {"list": "".join(f"p{number}\n" for number in range(1000))}
+    status, answer = live_proxied.api("POST", "/repos/pypi/check", asked, token="")
+    assert (status, answer["counts"]["missing"], answer["counts"]["unknown"]) == (200, 100, 900)
+    assert len(pypi.requests) == 100
+    assert "without a token" in answer["entries"][-1]["reason"]

@@ -41,6 +41,8 @@ QUERIES = {
     "/repos/{repo}/packages/{name}/sysreqs": "?distribution=debian&release=12",
     "/repos/{repo}/sysreqs": "?distribution=debian&release=12&all=true",
     "/repos/{repo}/diff": "?from=1",
+    "/repos/{repo}/near": f"?name={MARK}pk",
+    "/search": "?q=zq",
     "/sources/{source}/diff": "?from=1",
 }
 MORE = (
@@ -51,6 +53,12 @@ MORE = (
     "/sources?type=local",
     "/sources/{source}/git-builds?name={name}",
     "/repos/{repo}/packages?name_like=zq",
+    "/repos/{repo}/search?q=zq",
+    "/repos?_details=true",
+    "/metrics/packages?repo={repo}",
+    "/metrics/packages.csv?repo={repo}",
+    "/metrics/days?repo={repo}",
+    "/search?q=pkg",
 )
 
 
@@ -142,11 +150,15 @@ def test_the_crawler_would_see_it(site: Live) -> None:
         if method == "GET" and need in (Need.LIMITED, Need.READ_REPOSITORY, Need.READ_SOURCE)
     } - shown
     assert silent == {
+        "/metrics/days",
+        "/queue",
         "/repos/{repo}/binaries",
+        "/repos/{repo}/days",
         "/repos/{repo}/diff",
         "/repos/{repo}/first-transaction",
         "/repos/{repo}/packages/{name}/binaries",
         "/repos/{repo}/packages/{name}/sysreqs",
+        "/repos/{repo}/setup/choices",
         "/repos/{repo}/sysreqs",
         "/repos/{repo}/transaction-dates",
         "/sources/{source}/describe",

@@ -20,20 +20,20 @@ from tests.support.server import Clock, Live, installed, running
 pytestmark = pytest.mark.one_shape
 
 UI = Path(pages.__file__).parent
-USED = re.compile(r"""\b(t|n|text|counted)\(\s*f?["']([\w.-]+?)(["']|["'] ~|\{)""")
+USED = re.compile(r"""\b(t|n|text|counted)\(\s*["']([\w.-]+)["']\s*[,)]""")
+LITERAL = re.compile(r"""["']([a-z][\w-]*\.[\w.-]*)["'{]""")
 
 
 def test_every_text_that_a_page_names_is_there_and_every_text_is_named() -> None:
     """The files of texts hold just what templates and modules use."""
-    known, used, begun = set(texts.all_texts()), set[str](), set[str]()
+    known, used, named = set(texts.all_texts()), set[str](), set[str]()
     for file in [*UI.glob("*.py"), *UI.glob("templates/*.html")]:
-        for how, key, end in USED.findall(file.read_text()):
-            if end.endswith(("~", "{")) or key.endswith("."):
-                begun.add(key)
-            else:
-                used |= {f"{key}.one", f"{key}.other"} if how in ("n", "counted") else {key}
+        for how, key in USED.findall(file.read_text()):
+            used |= {f"{key}.one", f"{key}.other"} if how in ("n", "counted") else {key}
+        named |= set(LITERAL.findall(file.read_text()))
     assert used - known == set()
-    assert {key for key in known - used if not key.startswith(tuple(begun))} == set()
+    begun = tuple(key for key in named if key.endswith((".", "_")))
+    assert {key for key in known - used - named if not key.startswith(begun)} == set()
 
 
 def test_texts_are_english_sentences_without_markup() -> None:

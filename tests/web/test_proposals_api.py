@@ -48,6 +48,21 @@ def item(name: str, version: str, change: str, pypi: FakePypi, **facts: Any) -> 
         "asked": name,
         "size": sum(len(upload.data) for upload in pypi.uploads(name)),
         "releases": len(pypi.uploads(name)),
+        "license_before": None,
+        **facts,
+    }
+
+
+def asked(*lines: str, **facts: Any) -> dict[str, Any]:
+    """What is asked of a curated PyPI source."""
+    return {
+        "lines": list(lines),
+        "constraints": [],
+        "removed": [],
+        "with_dependencies": False,
+        "only_binary": False,
+        "platforms": [],
+        "python_versions": [],
         **facts,
     }
 
@@ -61,12 +76,15 @@ def proposal(site: Live, id_: int, **facts: Any) -> dict[str, Any]:
         "created": NOON.isoformat().replace("+00:00", "Z"),
         "actor": "admin",
         "committed": None,
+        "state": "open",
+        "newest": None,
         "counts": COUNTS,
         "items": [],
         "leaving": [],
         "missing": [],
         "notes": [],
         "unchanged": 0,
+        "request": asked(),
         **facts,
     }
 
@@ -80,17 +98,19 @@ def test_a_proposal_and_its_commit(site: Live, pypi: FakePypi) -> None:
         id_,
         counts={**COUNTS, "added": 2, "missing": 1},
         items=[item("demo", "1.1", "added", pypi, license="MIT"), item("lib", "1.0", "added", pypi)],
-        missing=[{"name": "nothing-here", "why": [], "reason": "the snapshot has no such project"}],
+        missing=[{"name": "nothing-here", "why": [], "reason": "the snapshot has no such project", "near": []}],
+        request=asked("demo", "lib"),
     )
     assert (status, made) == (201, expected)
     assert site.api("GET", f"/sources/set/proposals/{id_}") == (200, expected)
-    whole = ("items", "leaving", "missing", "notes", "unchanged")
+    whole = ("items", "leaving", "missing", "notes", "unchanged", "request")
     in_brief = {key: value for key, value in expected.items() if key not in whole}
     assert site.api("GET", "/sources/set/proposals") == (200, [in_brief])
     assert site.api("GET", "/sources/set")[1]["packages"] == 0
     body = {"snapshot": TODAY, "comment": "reviewed"}
     status, done = site.api("POST", f"/sources/set/proposals/{id_}/commit", body)
-    assert (status, done) == (200, {**expected, "committed": done["committed"]})
+    at = done["committed"]
+    assert (status, done) == (200, {**expected, "committed": at, "state": "committed", "newest": at})
     source = site.api("GET", "/sources/set")[1]
     assert (source["packages"], source["transaction"], source["snapshot"]) == (2, done["committed"], TODAY)
     assert site.api("GET", f"/transactions/{done['committed']}")[1]["message"] == "reviewed"
@@ -102,7 +122,15 @@ def test_dependencies_and_what_leaves(site: Live, pypi: FakePypi) -> None:
     """A package that came along has the chain that needs it; a version that leaves has its reason."""
     post(site, list="demo", snapshot=TODAY, commit=True)
     status, made = post(site, list="lib", with_dependencies=True, python_versions=["3.12"], only_binary=True)
-    facts = {"previous": "1.1", "license": "MIT", "dependency": True, "why": ["lib"], "asked": None, "releases": 1}
+    facts = {
+        "previous": "1.1",
+        "license": "MIT",
+        "license_before": "MIT",
+        "dependency": True,
+        "why": ["lib"],
+        "asked": None,
+        "releases": 1,
+    }
     size = len(pypi.upload("demo-1.0-py3-none-any.whl").data)
     assert (status, made["items"], made["leaving"]) == (
         201,
@@ -297,3 +325,96 @@ def test_a_mirror_that_was_never_synced(live: Live) -> None:
         status, error = live.api("POST", "/sources", {"name": name, **body})
         assert (status, error["code"]) == (503, "never-synced")
     assert live.api("POST", "/sources/a/proposals", {"list": "demo"})[1]["code"] == "never-synced"
+
+
+def test_its_state(site: Live) -> None:
+    """Open; stale once the source changed otherwise, with the transaction that did; committed."""
+    one = post(site, list="demo")[1]["id"]
+    other = post(site, list="lib", snapshot=TODAY, commit=True)[1]
+    states = {each["id"]: (each["state"], each["newest"]) for each in site.api("GET", "/sources/set/proposals")[1]}
+    at = other["committed"]
+    assert states == {one: ("stale", at), other["id"]: ("committed", at)}
+    assert site.api("GET", f"/sources/set/proposals/{one}")[1]["state"] == "stale"
+
+
+def test_a_part_of_it_by_pages(site: Live, pypi: FakePypi) -> None:
+    """One of its lists, with the number of its rows, those of one change if wanted; the counts stay those of all."""
+    pypi.add(*wheel("extra", "1.0"), uploaded=MAY)
+    post(site, list="demo\nlib", snapshot=TODAY, commit=True)
+    _, made = post(site, list="demo==1.0\nextra\nnope", skip_missing=True)
+
+    def part(query: str) -> tuple[str, dict[str, Any]]:
+        path = f"{site.address}/__api__/sources/set/proposals/{made['id']}?{query}"
+        answer = site.pool.request("GET", path, headers={"Authorization": f"Bearer {site.token}"})
+        return answer.headers.get("X-Total-Count", ""), answer.json()
+
+    rest = {"leaving": [], "missing": []}
+    assert part("part=items&_limit=1&_page=2") == ("2", {**made, **rest, "items": made["items"][1:]})
+    assert part("part=items&change=added&change=updated") == ("1", {**made, **rest, "items": made["items"][1:]})
+    assert part("part=items&change=downgraded") == ("1", {**made, **rest, "items": made["items"][:1]})
+    gone = [each for each in made["leaving"] if each["name"] == "lib"]
+    assert part("part=leaving&_limit=1&_page=2") == ("2", {**made, "items": [], "missing": [], "leaving": gone})
+    assert part("part=missing") == ("1", {**made, "items": [], "leaving": []})
+    assert part("part=missing&change=added")[0] == "0"
+    assert part("change=added")[1]["code"] == "invalid"
+    assert part("")[1] == made
+
+
+def test_names_that_may_have_been_meant(site: Live) -> None:
+    """What was asked for and left out is told with names like it."""
+    sync(site.app, "pypi")
+    _, made = post(site, list="demos\nlib", skip_missing=True)
+    assert made["missing"] == [
+        {"name": "demos", "why": [], "reason": "the snapshot has no such project", "near": ["demo"]}
+    ]
+
+
+def test_a_licence_that_changes(site: Live, pypi: FakePypi) -> None:
+    """Of a package that is listed now the licence of that version stands beside the new one's."""
+    apache = {"License-Expression": "Apache-2.0"}
+    pypi.add(*wheel("demo", "2.0", fields=apache), uploaded=MAY + timedelta(days=60))
+    post(site, list="demo<2\nlib", snapshot=TODAY, commit=True)
+    _, made = post(site, list="demo\nlib")
+    told = [(each["name"], each["license_before"], each["license"]) for each in made["items"]]
+    assert told == [("demo", "MIT", "Apache-2.0"), ("lib", None, None)]
+    _, made = post(site, list="demo<1.1\nlib")
+    assert [(each["license_before"], each["license"]) for each in made["items"]] == [("MIT", "MIT"), (None, None)]
+    _, made = post(site, list="demo\nlib")
+    path = f"/sources/set/proposals/{made['id']}?part=items&other_license=true"
+    assert [each["name"] for each in site.api("GET", path)[1]["items"]] == ["demo"]
+
+
+def test_what_is_asked(site: Live) -> None:
+    """The lines of the list with what goes with them, and those of before where it stays."""
+    body = {"list": "demo>=1 ; python_version > '3.8'\nlib", "constraints": "demo<2", "with_dependencies": True}
+    _, made = post(site, **body, python_versions=["3.12"], snapshot=TODAY, commit=True)
+    told = asked(
+        'demo<2,>=1 ; python_version > "3.8"',
+        "lib",
+        constraints=["demo<2"],
+        with_dependencies=True,
+        python_versions=["3.12"],
+    )
+    assert made["request"] == told
+    assert post(site)[1]["request"] == told
+    assert site.api("POST", "/sources/set/packages/demo/remove", {"scope": "1.1"})[0] == 200
+    assert post(site)[1]["request"] == {**told, "removed": [{"name": "demo", "version": "1.1"}]}
+
+
+def test_a_licence_that_changes_on_cran(live_mirrored: Live, cran: FakeCran) -> None:
+    """The same of R packages, in a set of them and in a snapshot of all."""
+    for version, day, license_ in (("1.0", 1, "GPL-2"), ("2.0", 20, "MIT + file LICENSE")):
+        data = make_source_package("abc", version, fields={"License": license_})
+        cran.add("abc", version, data, datetime(2024, 2, day, 9, tzinfo=UTC))
+    cran.publish()
+    sync(live_mirrored.app)
+    for name, type_ in (("few", "curated-cran"), ("all", "cran-snapshot")):
+        live_mirrored.api("POST", "/sources", {"name": name, "type": type_, "snapshot": "2024-02-10"})
+    body = {"packages": ["abc"], "snapshot": "2024-02-10", "commit": True}
+    assert live_mirrored.api("POST", "/sources/few/proposals", body)[0] == 201
+    for name in ("few", "all"):
+        _, made = live_mirrored.api("POST", f"/sources/{name}/proposals", {})
+        assert [(each["license_before"], each["license"]) for each in made["items"]] == [
+            ("GPL-2", "MIT + file LICENSE")
+        ]
+        assert (made["request"]["lines"], made["request"]["platforms"]) == (["abc"] if name == "few" else [], None)

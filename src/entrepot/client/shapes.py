@@ -77,6 +77,7 @@ class ProposedItem(TypedDict):
     asked: str | None
     size: int | None
     releases: int | None
+    license_before: str | None
 
 
 class ProposedLeaving(TypedDict):
@@ -90,6 +91,24 @@ class ProposedMissing(TypedDict):
     name: str
     why: list[str]
     reason: str
+    near: list[str]
+
+
+class Removed(TypedDict):
+    name: str
+    version: str
+
+
+class Request(TypedDict):
+    """What is asked of a source once a proposal is committed; None is what its type doesn't know."""
+
+    lines: list[str]
+    constraints: list[str]
+    removed: list[Removed]
+    with_dependencies: bool | None
+    only_binary: bool | None
+    platforms: list[str] | None
+    python_versions: list[str] | None
 
 
 class Proposal(TypedDict):
@@ -103,11 +122,14 @@ class Proposal(TypedDict):
     actor: str
     counts: dict[str, int]
     committed: int | None
+    state: Literal["open", "stale", "committed"]
+    newest: int | None
     items: list[ProposedItem]
     leaving: list[ProposedLeaving]
     missing: list[ProposedMissing]
     notes: list[str]
     unchanged: int
+    request: Request
 
 
 class Progress(TypedDict):

@@ -146,7 +146,8 @@ class SendFile:
 
     Of R's packages is told whether they are source or binary, `package_type`, and for which `platform`; where a binary
     package was asked for, `fallback` says why the source package is given. `varies` says whether the User-Agent chose
-    it.
+    it. Of a file of a Python project `kind` is wheel, sdist or other; None of a document beside one. `is_aside` says
+    that it is given at a place where clients only try.
     """
 
     listed: Listed
@@ -155,6 +156,13 @@ class SendFile:
     platform: Platform | None = None
     fallback: Fallback | None = None
     varies: bool = False
+    kind: str | None = None
+    is_aside: bool = False
+
+    @property
+    def counted_as(self) -> str | None:
+        """What a download of it is counted as in usage statistics; None: it isn't counted."""
+        return None if self.is_aside else self.package_type or self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ class PackageNotFound(NotFound):
     code = "package-not-found"
 
 
+class ReadmeNotFound(NotFound):
+    """A package has no README, or its source package would have to be fetched for it (`payload["can_fetch"]`)."""
+
+    code = "readme-not-found"
+
+
 class FileNotListed(NotFound):
     """No file of that name is visible in that repository at that snapshot."""
 
@@ -107,6 +113,12 @@ class BinaryBuildNotFound(NotFound):
 
 class TokenNotFound(NotFound):
     code = "token-not-found"
+
+
+class UsageOff(NotFound):
+    """Nothing is counted on this server."""
+
+    code = "usage-off"
 
 
 class DeviceLoginNotFound(NotFound):
@@ -206,6 +218,12 @@ class WrongProposal(Conflict):
     """A proposal that can't be committed: the source changed since, it was committed, or something else was shown."""
 
     code = "wrong-proposal"
+
+
+class StalePreview(Conflict):
+    """What somebody was shown before they agreed is not what would happen now."""
+
+    code = "stale-preview"
 
 
 class UnsupportedSystem(Invalid):

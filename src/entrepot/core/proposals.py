@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any, Literal, NamedTuple, Self
 
 Action = Literal["update", "add", "remove", "create"]
+Part = Literal["items", "leaving", "missing"]
+"""The lists of which a report consists."""
 
 
 class ItemChange(StrEnum):
@@ -33,6 +35,7 @@ class Item(NamedTuple):
         asked: how the list asks for it; empty where it came along.
         size: bytes of its file (Python: of all its files), as far as they are known.
         releases: how many versions are admitted (Python); None where one alone is current.
+        license_before: that of the one that is listed now; None where it isn't, or nobody knows.
     """
 
     package: str
@@ -45,6 +48,7 @@ class Item(NamedTuple):
     asked: str
     size: int | None
     releases: int | None = None
+    license_before: str | None = None
 
     @property
     def reason(self) -> str:
@@ -62,11 +66,43 @@ class Leaving(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """A package that the snapshot doesn't have, and what needs it (as of `Item.why`)."""
+    """A package that the snapshot doesn't have, and what needs it (as of `Item.why`); `near` are names like it."""
 
     package: str
     why: tuple[str, ...]
     reason: str
+    near: tuple[str, ...] = ()
+
+
+_CHANGE: Mapping[Part, int] = {"items": Item._fields.index("change"), "leaving": Leaving._fields.index("change")}
+_LICENSES = Item._fields.index("license"), Item._fields.index("license_before")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Which rows of a list are wanted: those that become one of `changes` (empty: all), and with `other_license` the
+    items of which both licences are known and differ."""
+
+    changes: frozenset[str] = frozenset()
+    other_license: bool = False
+
+    def of(self, rows: Sequence[Sequence[Any]], part: Part) -> Sequence[Sequence[Any]]:
+        """Those of a list in its JSON form."""
+        if self.changes:
+            place = _CHANGE.get(part)
+            rows = [row for row in rows if row[place] in self.changes] if place is not None else []
+        if self.other_license:
+            rows = [row for row in rows if _has_other_license(row)] if part == "items" else []
+        return rows
+
+
+ALL = Rows()
+
+
+def _has_other_license(row: Sequence[Any]) -> bool:
+    now, before = _LICENSES
+    # Those that were kept by an earlier version don't tell it.
+    return len(row) > before and None not in (row[now], row[before]) and row[now] != row[before]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +143,31 @@ class Report:
         return cls(
             tuple(_item(row) for row in told["items"]),
             tuple(Leaving(*row) for row in told["leaving"]),
-            tuple(Missing(name, tuple(why), reason) for name, why, reason in told["missing"]),
+            tuple(_missing(row) for row in told["missing"]),
             tuple(told["notes"]),
             told["unchanged"],
         )
+
+    @classmethod
+    def part_of_json(
+        cls, told: Mapping[str, Any], part: Part, rows: Rows, *, offset: int, limit: int
+    ) -> tuple[Self, int]:
+        """A page of one of its three lists, the others empty, and how many rows it has that are wanted. Of ten thousand
+        others nothing is made but what JSON makes."""
+        wanted = rows.of(told[part], part)
+        page: dict[str, Any] = {"items": [], "leaving": [], "missing": []}
+        page[part] = wanted[offset : offset + limit]
+        return cls.of_json({**told, **page}), len(wanted)
 
 
 def _item(row: Sequence[Any]) -> Item:
     package, version, previous, change, license_, needs, why, *rest = row
     return Item(package, version, previous, ItemChange(change), license_, needs, tuple(why), *rest)
+
+
+def _missing(row: Sequence[Any]) -> Missing:
+    package, why, reason, *near = row
+    return Missing(package, tuple(why), reason, *map(tuple, near))
 
 
 def summary(counts: Mapping[str, int]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
-from entrepot.core.model import File, Listed, Sha256
+from entrepot.core.model import File, FileStatus, Listed, Sha256
+from entrepot.core.urls import is_link
 
 Kind = Literal["source", "wheel", "sdist", "other"]
 
@@ -69,6 +70,16 @@ class Releases:
     latest: Release
 
 
+class Standing(Protocol):
+    """What stands for a package among some of its files, (id, status) each; for very many such states, one by one."""
+
+    def version(self, rows: Collection[tuple[int, FileStatus]]) -> str | None:
+        """The version of the release that stands for it; None if none of them is current."""
+
+    def yanked(self, rows: Collection[tuple[int, FileStatus]]) -> Collection[str]:
+        """The versions of which all files are yanked, as the files write them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dependency:
     """A package (or R itself) that is needed.
@@ -83,11 +94,38 @@ class Dependency:
     requirement: str | None = None
 
 
+class Link(NamedTuple):
+    label: str
+    url: str
+
+
+MOST_LINKS = 20
+_LONGEST_LABEL = 60
+_LONGEST_PEOPLE = 2000
+"""Characters of the names of authors; some packages have hundreds."""
+
+
+def links_of(told: Iterable[tuple[str, str]]) -> tuple[Link, ...]:
+    """The links among what metadata gives as such, (label, URL) each, every URL once."""
+    found: dict[str, Link] = {}
+    for label, url in told:
+        if is_link(url) and url not in found and len(found) < MOST_LINKS:
+            found[url] = Link(" ".join(label.split())[:_LONGEST_LABEL], url)
+    return tuple(found.values())
+
+
+def people(text: str | None) -> str | None:
+    """The names of people in one bounded line."""
+    line = " ".join((text or "").split())
+    return (line if len(line) <= _LONGEST_PEOPLE else line[:_LONGEST_PEOPLE] + " …") or None
+
+
 @dataclass(frozen=True, slots=True)
 class Described:
     """What a release says of itself; None where it doesn't, or where nobody has read it.
 
-    `dependencies` are by the field that names them, `fields` the whole metadata but for the long description.
+    `dependencies` are by the field that names them, `fields` the whole metadata but for the long description. `links`
+    lead to pages of the web (http, https) and nowhere else.
     """
 
     title: str | None = None
@@ -97,3 +135,6 @@ class Described:
     requires_python: str | None = None
     dependencies: Mapping[str, Sequence[Dependency]] = field(default_factory=dict)
     fields: Mapping[str, str | list[str]] = field(default_factory=dict)
+    maintainer: str | None = None
+    authors: str | None = None
+    links: Sequence[Link] = ()

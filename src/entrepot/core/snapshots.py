@@ -13,20 +13,49 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from datetime import UTC, date, datetime, time
 from typing import Protocol
 
 from entrepot.core.errors import EntrepotError, NeverSynced, SnapshotNotFound
 from entrepot.core.model import FOREVER, Source, Subscription, TransactionId
+from entrepot.core.subscribed import (
+    EARLIEST,
+    ONE_DAY,
+    Known,
+    closed_on,
+    closed_through,
+    first_day,
+    in_force_after,
+    in_force_at,
+    in_force_on,
+    last_start,
+    starts_of,
+)
 
-ONE_DAY = timedelta(days=1)
+__all__ = [
+    "EARLIEST",
+    "NOTHING",
+    "ONE_DAY",
+    "PRESENT",
+    "AsOfDay",
+    "AsOfTransaction",
+    "Cut",
+    "History",
+    "Latest",
+    "Snapshot",
+    "closed_through",
+    "cut_of",
+    "end_of",
+    "parse_snapshot",
+    "resolve",
+    "servable_days",
+    "time_of",
+]
+
 NOTHING = TransactionId(0)
 """The cut of a source before its first transaction."""
 PRESENT = TransactionId(FOREVER - 1)
 """The cut of the latest state of a source that is read by the project: whatever was read until now."""
-EARLIEST = date(2000, 1, 1)
-"""The first day of sources that are read by the project; no index of Python packages is older."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +117,8 @@ class Cut:
         return not self.upto and (self.at is None or self.at < 0)
 
 
-class History(Protocol):
+class History(Known, Protocol):
     """The transactions of the installation, as far as resolving a snapshot needs them."""
-
-    def newest(self) -> TransactionId:
-        """The newest transaction of all; 0 if there is none."""
-
-    def source(self, source_id: int) -> Source: ...
-
-    def first_of(self, source_id: int) -> tuple[TransactionId, date] | None:
-        """The first transaction of a source, with its day."""
 
     def last_upto(self, source_id: int, upto: TransactionId) -> TransactionId:
         """The last transaction of a source with an id not above `upto`; 0 if there is none."""
@@ -107,8 +128,6 @@ class History(Protocol):
 
     def pin_of(self, source_id: int, upto: TransactionId) -> Cut | None:
         """The cut of a mirror that a pinned source shows after `upto`; None before it showed any."""
-
-    def day_of(self, transaction: TransactionId) -> date: ...
 
     def time_of(self, transaction: TransactionId) -> datetime: ...
 
@@ -154,7 +173,7 @@ def resolve(
     """
     match snapshot:
         case Latest():
-            return _cuts_upto(_in_force(subscriptions, _last(subscriptions)), history.newest(), history)
+            return _cuts_upto(in_force_after(subscriptions, last_start(subscriptions)), history.newest(), history)
         case AsOfTransaction(id=wanted):
             _check_reach(reaches_back, snapshot, lambda start: wanted < start, subscriptions)
             return _resolve_transaction(wanted, subscriptions, history)
@@ -169,7 +188,7 @@ def _check_reach(
     is_before: Callable[[TransactionId], bool],
     subscriptions: Sequence[Subscription],
 ) -> None:
-    starts = _starts(subscriptions)
+    starts = starts_of(subscriptions)
     if not reaches_back and (not starts or is_before(starts[0])):
         raise SnapshotNotFound(
             f"{snapshot} is before this repository's first subscription, and another repository had its name then",
@@ -177,32 +196,23 @@ def _check_reach(
         )
 
 
-def closed_through(source: Source, *, today: date) -> date | None:
-    """The newest closed day of a source; None for a mirror that was never synced."""
-    yesterday = today - ONE_DAY
-    if not source.is_mirror or source.is_read_by_project:
-        # What is read by the project is closed project by project (`core.pages`).
-        return yesterday
-    return min(yesterday, source.synced_from.date() - ONE_DAY) if source.synced_from else None
-
-
 def servable_days(subscriptions: Sequence[Subscription], history: History, *, today: date) -> tuple[date, date] | None:
     """The first and the newest day that a repository can be used as of, both inclusive; None if there is none."""
     newest = _newest_day(subscriptions, history, today)
-    firsts = [first for sub in subscriptions if (first := _first_day(history, sub.source_id)) is not None]
+    firsts = [first for sub in subscriptions if (first := first_day(history, sub.source_id)) is not None]
     return (min(firsts), newest) if newest is not None and firsts and min(firsts) <= newest else None
 
 
 def _newest_day(subscriptions: Sequence[Subscription], history: History, today: date) -> date | None:
     """The newest closed day: of the subscriptions now in force, else of those before, back to before the first."""
     until = today
-    for at in reversed(_starts(subscriptions)):
+    for at in reversed(starts_of(subscriptions)):
         day = history.day_of(at)
-        newest = _closed_before(until, _in_force(subscriptions, at), history, today)
+        newest = _closed_before(until, in_force_after(subscriptions, at), history, today)
         if newest is not None and newest >= day:
             return newest
         until = min(until, day)
-    early = _in_force_on(until - ONE_DAY, subscriptions, history)
+    early = in_force_on(until - ONE_DAY, subscriptions, history)
     return _closed_before(until, early, history, today) if early else None
 
 
@@ -214,16 +224,8 @@ def _closed_before(until: date, in_force: Sequence[Subscription], history: Histo
         if closed is None:
             return None
         newest = min(newest, closed)
-    firsts = (_first_day(history, s.source_id) for s in in_force)
+    firsts = (first_day(history, s.source_id) for s in in_force)
     return newest if any(first is not None and first <= newest for first in firsts) else None
-
-
-def _first_day(history: History, source_id: int) -> date | None:
-    """The first day on which a source may have something."""
-    if history.source(source_id).is_read_by_project:
-        return EARLIEST
-    first = history.first_of(source_id)
-    return first[1] if first is not None else None
 
 
 def _resolve_transaction(
@@ -237,15 +239,9 @@ def _resolve_transaction(
             else f"transaction {wanted} does not exist; nothing has been recorded yet",
             transaction=wanted,
         )
-    starts = _starts(subscriptions)
-    if starts and wanted >= starts[0]:
-        return _cuts_upto(_in_force(subscriptions, wanted), wanted, history, at=wanted)
-
-    def answered(first: tuple[TransactionId, date], _: TransactionId) -> bool:
-        return first[0] <= wanted
-
-    in_force = _first_answering(subscriptions, history, answered)
+    in_force = in_force_at(wanted, subscriptions, history)
     if in_force is None:
+        starts = starts_of(subscriptions)
         raise SnapshotNotFound(
             f"transaction {wanted} is older than this repository",
             hint=f"its first transaction is {starts[0]}" if starts else "it has no subscriptions yet",
@@ -255,52 +251,15 @@ def _resolve_transaction(
 
 
 def _resolve_day(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> tuple[Cut, ...]:
-    in_force = _in_force_on(day, subscriptions, history)
+    in_force = closed_on(day, subscriptions, history, today=today)
     if in_force is None:
         raise _outside(day, subscriptions, history, today)
-    for subscription in in_force:
-        closed = closed_through(history.source(subscription.source_id), today=today)
-        if closed is None or day > closed:
-            raise _outside(day, subscriptions, history, today)
     end = end_of(day)
     sources = [history.source(s.source_id) for s in in_force]
     cuts = tuple(cut_of(source, history.last_by_day(source.id, day), end, history) for source in sources)
-    if day >= today or all(cut.is_empty for cut in cuts):
+    if all(cut.is_empty for cut in cuts):
         raise _outside(day, subscriptions, history, today)
     return cuts
-
-
-def _in_force_on(day: date, subscriptions: Sequence[Subscription], history: History) -> tuple[Subscription, ...] | None:
-    by_then = [at for at in _starts(subscriptions) if history.day_of(at) <= day]
-    if by_then:
-        return _in_force(subscriptions, by_then[-1])
-
-    def answered(first: tuple[TransactionId, date], until: TransactionId) -> bool:
-        return first[1] <= day and first[0] < until
-
-    return _first_answering(subscriptions, history, answered, any_time=True)
-
-
-def _first_answering(
-    subscriptions: Sequence[Subscription],
-    history: History,
-    answered: Callable[[tuple[TransactionId, date], TransactionId], bool],
-    *,
-    any_time: bool = False,
-) -> tuple[Subscription, ...] | None:
-    """The first subscriptions of which some source answers, by its first transaction and the end of their force.
-
-    `any_time`: a source that is read by the project answers whenever its first transaction was.
-    """
-    starts = _starts(subscriptions)
-    for at, until in pairwise([*starts, FOREVER]):
-        in_force = _in_force(subscriptions, at)
-        if any_time and any(history.source(s.source_id).is_read_by_project for s in in_force):
-            return in_force
-        firsts = (history.first_of(s.source_id) for s in in_force)
-        if any(first is not None and answered(first, until) for first in firsts):
-            return in_force
-    return None
 
 
 def _outside(day: date, subscriptions: Sequence[Subscription], history: History, today: date) -> EntrepotError:
@@ -308,7 +267,7 @@ def _outside(day: date, subscriptions: Sequence[Subscription], history: History,
     if days is None:
         unsynced = [
             source.name
-            for s in _in_force(subscriptions, _last(subscriptions))
+            for s in in_force_after(subscriptions, last_start(subscriptions))
             if (source := history.source(s.source_id)).is_mirror
             and not source.is_read_by_project
             and source.synced_from is None
@@ -334,22 +293,6 @@ def _outside(day: date, subscriptions: Sequence[Subscription], history: History,
         first=first.isoformat(),
         newest=newest.isoformat(),
     )
-
-
-def _starts(subscriptions: Sequence[Subscription]) -> list[TransactionId]:
-    """The transactions at which a repository's subscriptions changed, ascending."""
-    ends = {s.until for s in subscriptions if s.until != FOREVER}
-    return sorted({s.since for s in subscriptions} | ends)
-
-
-def _last(subscriptions: Sequence[Subscription]) -> TransactionId:
-    starts = _starts(subscriptions)
-    return starts[-1] if starts else NOTHING
-
-
-def _in_force(subscriptions: Sequence[Subscription], at: TransactionId) -> tuple[Subscription, ...]:
-    """Those in force after transaction `at`, in their order."""
-    return tuple(sorted((s for s in subscriptions if s.since <= at < s.until), key=lambda s: s.position))
 
 
 def _cuts_upto(

@@ -30,6 +30,14 @@ def config_at(connection: Connection, source_id: int, upto: TransactionId | None
     return zlib.decompress(packed) if packed is not None else None
 
 
+def config_transactions(connection: Connection, source_id: int) -> list[TransactionId]:
+    """The transactions from which on there was another configuration, ascending."""
+    query = select(bioconductor_configs.c.since).where(bioconductor_configs.c.source_id == source_id)
+    return [
+        TransactionId(since) for since in connection.execute(query.order_by(bioconductor_configs.c.since)).scalars()
+    ]
+
+
 def add_config(connection: Connection, source_id: int, body: bytes, at: TransactionId) -> None:
     values = {"since": at, "source_id": source_id, "body": zlib.compress(body)}
     connection.execute(insert(bioconductor_configs).values(values))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, String, case, cast, func, insert, literal, select, update
 
 from entrepot.core.errors import BuilderNotFound
 from entrepot.core.gitbuilds import Builder, Trigger, Update, UpdateState
@@ -155,6 +155,22 @@ def attempts(
     total: int = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
     query = query.order_by(git_attempts.c.transaction_id.desc()).limit(limit).offset(offset)
     return [Attempt(**row) for row in connection.execute(query).mappings()], total
+
+
+def attempts_of(
+    connection: Connection, ids: Collection[TransactionId]
+) -> dict[TransactionId, tuple[Attempt, str | None]]:
+    """The attempts that these transactions record, each with what its builder is called; None if that was deleted."""
+    label = case((_LIVE, func.coalesce(git_builders.c.name, literal("#") + cast(git_builders.c.id, String))))
+    query = select(*_ATTEMPT_COLUMNS, label.label("label"), git_builders.c.name.label("known"))
+    query = query.join(git_builders, git_builders.c.id == git_attempts.c.builder_id)
+    found: dict[TransactionId, tuple[Attempt, str | None]] = {}
+    for row in connection.execute(query.where(git_attempts.c.transaction_id.in_(ids))).mappings():
+        values: dict[str, Any] = {**row}
+        builder, known = values.pop("label"), values.pop("known")
+        attempt = Attempt(**values)
+        found[attempt.transaction_id] = replace(attempt, name=attempt.name or known), builder
+    return found
 
 
 def log_of(connection: Connection, transaction_id: int) -> str | None:

@@ -2,48 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, case, func, literal, or_, select, union_all
 
 from entrepot.core.changes import Change, ChangeKind, Seen, Version, describe
-from entrepot.core.model import PINNED, WITHOUT_ARCHIVE, FileStatus, PackageName, Source, SourceType, TransactionId
+from entrepot.core.model import (
+    FOREVER,
+    PINNED,
+    WITHOUT_ARCHIVE,
+    FileStatus,
+    PackageName,
+    Source,
+    SourceType,
+    TransactionId,
+)
 from entrepot.core.proposals import Report
 from entrepot.db import bulk
 from entrepot.db import curations as db_curations
 from entrepot.db.schema import STATUS_CODES, STATUSES, files, transactions, visibility
 
 
-def of_transaction(connection: Connection, source: Source, at: TransactionId) -> list[Change]:
-    """What a transaction of a source did."""
+def of_transaction(
+    connection: Connection, source: Source, at: TransactionId, *, package: PackageName | None = None
+) -> list[Change]:
+    """What a transaction of a source did (to one package)."""
     if source.is_pinned:
-        return _of_pin(connection, at)
-    query = (
-        select(files.c.package, files.c.version, visibility.c.status, visibility.c.since)
+        return _of_pins(connection, [at], package).get(at, [])
+    # Two look-ups: SQLite would read all that the source ever showed for both in one. What began has its status looked
+    # up by the whole key, since the index by `since` is taken only if it has all that is asked for.
+    key = visibility.alias()
+    same_row = (key.c.file_id == visibility.c.file_id) & (key.c.since == visibility.c.since)
+    whose = [visibility.c.source_id == source.id]
+    if package is not None:
+        whose.append(files.c.package == package)
+    ended = visibility.c.status.in_(list(STATUSES)) & (visibility.c.until == at)
+    both = union_all(
+        select(files.c.package, files.c.version, key.c.status, literal(1).label("begun"))
+        .select_from(visibility)
+        .join(key, same_row)
         .join(files, files.c.id == visibility.c.file_id)
-        .where(
-            visibility.c.source_id == source.id,
-            or_(visibility.c.since == at, visibility.c.status.in_(list(STATUSES)) & (visibility.c.until == at)),
-        )
-        .order_by(files.c.package, files.c.id)
-    )
+        .where(*whose, visibility.c.since == at),
+        select(files.c.package, files.c.version, visibility.c.status, literal(0).label("begun"))
+        .select_from(visibility)
+        .join(files, files.c.id == visibility.c.file_id)
+        .where(*whose, ended),
+    ).subquery()
     begun: list[Seen] = []
-    ended: list[Seen] = []
-    for row in connection.execute(query):
-        seen = Seen(PackageName(row.package), row.version, STATUSES[row.status])
-        (begun if row.since == at else ended).append(seen)
+    ended_: list[Seen] = []
+    for name, version, status, is_begun in bulk.rows(connection, select(both)):
+        (begun if is_begun else ended_).append(Seen(PackageName(name), version, STATUSES[status]))
     if source.has_archive:
-        return describe(begun, ended)
-    touched = {(seen.package, seen.version) for seen in (*begun, *ended)}
-    return describe(begun, ended, beside=_beside(connection, source, at, touched))
+        return describe(begun, ended_)
+    touched = {(seen.package, seen.version) for seen in (*begun, *ended_)}
+    return describe(begun, ended_, beside=_beside(connection, source, at, touched))
 
 
-def _of_pin(connection: Connection, at: TransactionId) -> list[Change]:
-    """What moving a source from one snapshot to another did: it has no rows of its own, but a proposal that tells."""
-    return [
-        change for _, told in db_curations.reports(connection, [at]) for change in _pin_changes(Report.of_json(told))
-    ]
+def of_package(
+    connection: Connection, among: Collection[Source], package: PackageName
+) -> dict[TransactionId, list[Change]]:
+    """What transactions of some sources ever did to one package; those that did nothing to it are left out."""
+    pinned = [source.id for source in among if source.is_pinned]
+    every = select(transactions.c.id).where(transactions.c.source_id.in_(pinned))
+    found = _of_pins(connection, list(connection.execute(every).scalars()), package) if pinned else {}
+    for source, rows in _rows_of_package(connection, among, package):
+        for at in sorted({row.since for row in rows} | {row.until for row in rows if row.until != FOREVER}):
+            begun, ended = [row.seen for row in rows if row.since == at], [row.seen for row in rows if row.until == at]
+            stays = {(package, row.seen.version) for row in rows if row.since < at < row.until}
+            found[TransactionId(at)] = describe(begun, ended, beside=None if source.has_archive else stays)
+    return {at: changes for at, changes in found.items() if changes}
+
+
+class _Shown(NamedTuple):
+    """A row of visibility."""
+
+    seen: Seen
+    since: int
+    until: int
+
+
+def _rows_of_package(
+    connection: Connection, among: Collection[Source], package: PackageName
+) -> Iterator[tuple[Source, list[_Shown]]]:
+    """How sources with rows of their own showed the files of a package."""
+    plain = {source.id: source for source in among if not source.is_pinned}
+    of = visibility.c
+    query = (
+        select(of.source_id, files.c.version, of.status, of.since, of.until)
+        .join(files, files.c.id == of.file_id)
+        .where(files.c.source_id.in_({source.files_of for source in plain.values()}), files.c.package == package)
+        .where((of.source_id + 0).in_(list(plain)))
+    )
+    rows: dict[int, list[_Shown]] = {}
+    for source_id, version, status, since, until in connection.execute(query):
+        rows.setdefault(source_id, []).append(_Shown(Seen(package, version, STATUSES[status]), since, until))
+    yield from ((plain[id_], of_one) for id_, of_one in rows.items())
+
+
+def _of_pins(
+    connection: Connection, ids: Collection[TransactionId], package: PackageName | None = None
+) -> dict[TransactionId, list[Change]]:
+    """What moving sources from one snapshot to another did (to one package): they have no rows of their own, but
+    proposals that tell."""
+    return {
+        at: [change for change in _pin_changes(Report.of_json(told)) if package in (None, change.package)]
+        for at, told in db_curations.reports(connection, ids, naming=package)
+    }
 
 
 def _pin_changes(report: Report) -> list[Change]:
@@ -93,21 +158,15 @@ def count(connection: Connection, types: Mapping[TransactionId, SourceType]) -> 
     pinned = [id_ for id_, type_ in types.items() if type_ in PINNED]
     plain = [id_ for id_, type_ in types.items() if type_ in WITHOUT_ARCHIVE]
     others = list(types.keys() - {*pinned, *plain})
-    counts: dict[int, dict[ChangeKind, int]] = _of_pins(connection, pinned) if pinned else {}
+    counts: dict[int, dict[ChangeKind, int]] = {
+        at: {kind: sum(change.kind is kind for change in changes) for kind in _KINDS}
+        for at, changes in _of_pins(connection, pinned).items()
+        if changes
+    }
     for wanted, changes in ((others, _one_current), (plain, _side_by_side)):
         if wanted:
             for at, *numbers in connection.execute(changes(_moves(wanted))):
                 counts[at] = dict(zip(_KINDS, map(int, numbers), strict=True))
-    return counts
-
-
-def _of_pins(connection: Connection, ids: Collection[int]) -> dict[int, dict[ChangeKind, int]]:
-    """As `count`, of the transactions by which pinned sources moved."""
-    counts: dict[int, dict[ChangeKind, int]] = {}
-    for at, told in db_curations.reports(connection, ids):
-        changes = _pin_changes(Report.of_json(told))
-        if changes:
-            counts[at] = {kind: sum(change.kind is kind for change in changes) for kind in _KINDS}
     return counts
 
 

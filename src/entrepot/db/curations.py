@@ -162,11 +162,19 @@ def report(connection: Connection, id_: int) -> dict[str, Any]:
     return told
 
 
-def reports(connection: Connection, transactions: Collection[int]) -> Iterator[tuple[TransactionId, dict[str, Any]]]:
-    """What was told of the proposals that these transactions applied; one at a time, as each may be of all of CRAN."""
-    query = select(proposals.c.committed, proposals.c.report).where(proposals.c.committed.in_(list(transactions)))
+def reports(
+    connection: Connection, transactions: Collection[int], *, naming: str | None = None
+) -> Iterator[tuple[TransactionId, dict[str, Any]]]:
+    """What was told of the proposals that these transactions applied (and that may name a package); one at a time, as
+    each may be of all of CRAN."""
+    query = select(proposals.c.committed, proposals.c.report).where(
+        bulk.among_ids(connection, proposals.c.committed, transactions)
+    )
+    name = None if naming is None else json.dumps(naming).encode()
     for at, packed in connection.execute(query).all():
-        yield TransactionId(at), _unpack(packed)
+        text = zlib.decompress(packed)
+        if name is None or name in text:
+            yield TransactionId(at), json.loads(text)
 
 
 def request(connection: Connection, id_: int) -> dict[str, Any]:

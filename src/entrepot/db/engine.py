@@ -119,6 +119,18 @@ class Database:
                 f"the database can't be used: {_reason(error)}", hint="check [database] url and that it runs"
             ) from error
 
+    def size(self) -> int | None:
+        """Bytes that it has on its disk; None for one in memory. Raises DatabaseUnavailable."""
+        if not self.is_sqlite:
+            with self.read() as connection:
+                size: int = connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one()
+                return size
+        path = self.engine.url.database
+        if not path or path == ":memory:":
+            return None
+        files = (Path(path + end) for end in ("", "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         self.engine.dispose()
 

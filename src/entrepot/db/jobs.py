@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, text, update
 
 from entrepot.db.schema import job_lines, jobs
 
@@ -143,6 +143,22 @@ def page(
     return [_job(row) for row in rows], total
 
 
+def count_states(connection: Connection, *, among: Collection[int] | None = None) -> dict[str, int]:
+    """State -> number of the jobs in it; `among` as in `page`."""
+    query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    if among is not None:
+        query = query.where(jobs.c.source_id.in_(among))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def processes(connection: Connection, *, since: datetime) -> int | None:
+    """How many processes that take up jobs gave a sign of life since then; None where the database hears of none."""
+    if connection.dialect.name == "sqlite":
+        return None
+    query = text("SELECT count(*) FROM procrastinate_workers WHERE last_heartbeat >= :since")
+    return int(connection.execute(query, {"since": since}).scalar_one())
+
+
 def source_ids(connection: Connection) -> set[int]:
     """All sources that there are jobs of."""
     query = select(jobs.c.source_id).where(jobs.c.source_id.is_not(None)).distinct()
@@ -164,6 +180,27 @@ def add_lines(connection: Connection, id_: int, lines: Sequence[tuple[datetime, 
     if lines:
         rows = [{"job_id": id_, "time": time, "text": text} for time, text in lines]
         connection.execute(insert(job_lines), rows)
+
+
+def trim_lines(connection: Connection, id_: int, *, head: int, tail: int) -> None:
+    """Delete lines of a job's log, so that its first and last ones are left; in between, one says so."""
+    of_job = job_lines.c.job_id == id_
+    ids = select(job_lines.c.id).where(of_job)
+    gap = connection.execute(ids.order_by(job_lines.c.id).offset(head).limit(1)).scalar()
+    if gap is None:
+        return
+    last = connection.execute(ids.order_by(job_lines.c.id.desc()).offset(tail - 1).limit(1)).scalar()
+    if last is not None and gap < last:
+        connection.execute(delete(job_lines).where(of_job, job_lines.c.id > gap, job_lines.c.id < last))
+        connection.execute(update(job_lines).where(job_lines.c.id == gap).values(text="... lines are left out ..."))
+
+
+def last_lines(connection: Connection, id_: int, *, limit: int) -> tuple[list[Line], int]:
+    """The last lines of a job's log, and the number of all."""
+    query = select(job_lines.c.id, job_lines.c.time, job_lines.c.text).where(job_lines.c.job_id == id_)
+    total: int = connection.execute(select(func.count()).where(job_lines.c.job_id == id_)).scalar_one()
+    rows = connection.execute(query.order_by(job_lines.c.id.desc()).limit(limit)).all()
+    return [Line(*row) for row in reversed(rows)], total
 
 
 def lines(connection: Connection, id_: int, *, after: int, limit: int) -> tuple[list[Line], int]:

@@ -76,6 +76,12 @@ def count_visible(connection: Connection, cut: Cut) -> tuple[int, int]:
     return counts.get(FileStatus.CURRENT, 0), sum(counts.values())
 
 
+def count_current(connection: Connection, cut: Cut) -> int:
+    """How many packages are current at a cut."""
+    query = _by_source(cut, select(func.count()).select_from(visibility), FileStatus.CURRENT)
+    return int(connection.execute(query.where(*_at(cut))).scalar_one())
+
+
 def briefs(connection: Connection, cut: Cut, status: FileStatus) -> list[Brief]:
     """As `visible` with a status, in brief."""
     query = _by_source(cut, _seen(cut, select(*_BRIEF_COLUMNS)), status)
@@ -91,10 +97,28 @@ def current_keys(connection: Connection, cut: Cut, fact: Fact, *, package: Packa
     return list(bulk.rows(connection, query.where(visibility.c.status + 0 == STATUS_CODES[FileStatus.CURRENT])))
 
 
+def current_query(cut: Cut, *columns: ColumnElement[Any]) -> Select[Any]:
+    """These columns of all current files, in no order."""
+    return _by_source(cut, _seen(cut, select(*columns)), FileStatus.CURRENT)
+
+
 def names_among(connection: Connection, cut: Cut, names: Collection[PackageName]) -> set[PackageName]:
     """Those of some package names that a source has at a cut, be it in its archive alone."""
     query = _by_package(connection, cut, _seen(cut, select(files.c.package)), names).distinct()
     return {PackageName(name) for (name,) in connection.execute(query)}
+
+
+def names(connection: Connection, cut: Cut) -> set[PackageName]:
+    """All package names that a source has at a cut, be it in its archive alone."""
+    if cut.base_id is not None:
+        # It shows few of its mirror's packages.
+        some = _by_source(cut, _seen(cut, select(files.c.package)), None).distinct().subquery()
+        return {PackageName(name) for (name,) in bulk.rows(connection, select(some.c.package))}
+    found = {key[1] for key in current_keys(connection, cut, "package")}
+    # Of ten archived versions one tells that the name is there; names that it ever had are read from an index.
+    ever = select(files.c.package).where(files.c.source_id == cut.files_of).distinct().subquery()
+    rest = {PackageName(name) for (name,) in bulk.rows(connection, select(ever.c.package))} - found
+    return found | (names_among(connection, cut, rest) if rest and cut.shows_archive else set())
 
 
 def keys_of(

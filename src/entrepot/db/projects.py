@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, func, insert, not_, select, update
 
 from entrepot.core.answers import About
 from entrepot.core.model import FOREVER, PackageName, Sha256, TransactionId
@@ -103,17 +103,24 @@ def all_names(db: Database, source_id: int, at: TransactionId) -> Iterator[Packa
 
 @dataclass(frozen=True, slots=True)
 class NameList:
-    """`core.namelists.Names`: the list of a transaction, or those names of it that have `part` in them."""
+    """`core.namelists.Names`: the list of a transaction, or those names of it that have `part` in them.
+
+    `without` are names of it that are left out; they don't count in `total`.
+    """
 
     db: Database
     source_id: int
     at: TransactionId
     total: int
     part: str = ""
+    without: frozenset[PackageName] = frozenset()
 
     def piece(self, start: int, count: int) -> list[PackageName]:
-        query = _names_query(self.source_id, self.at, self.part).offset(start).limit(count).subquery()
+        wanted = _names_query(self.source_id, self.at, self.part)
         with self.db.read() as connection:
+            if self.without:
+                wanted = wanted.where(not_(bulk.among(connection, names.c.package, self.without)))
+            query = wanted.offset(start).limit(count).subquery()
             return [PackageName(name) for (name,) in bulk.rows(connection, select(query.c.package))]
 
 

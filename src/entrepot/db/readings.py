@@ -13,17 +13,18 @@ from entrepot.db.schema import names, projects
 
 
 class Reading(NamedTuple):
-    """The newest reading of a project: `is_dated` and `is_there` as in `db.projects.ProjectState`."""
+    """The newest reading of a project: `checked`, `is_dated` and `is_there` as in `db.projects.ProjectState`."""
 
     is_dated: bool
     is_there: bool
+    checked: int
 
 
 def of(connection: Connection, source_id: int, packages: Collection[PackageName]) -> dict[PackageName, Reading]:
     """Of some projects those that were read."""
-    query = select(projects.c.package, projects.c.is_dated, projects.c.is_there)
+    query = select(projects.c.package, projects.c.is_dated, projects.c.is_there, projects.c.checked)
     query = query.where(projects.c.source_id == source_id, bulk.among(connection, projects.c.package, packages))
-    return {PackageName(row[0]): Reading(bool(row[1]), bool(row[2])) for row in connection.execute(query)}
+    return {PackageName(row[0]): Reading(bool(row[1]), bool(row[2]), row[3]) for row in connection.execute(query)}
 
 
 def names_beginning(connection: Connection, source_id: int, at: TransactionId, start: str) -> list[PackageName]:

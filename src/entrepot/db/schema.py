@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from entrepot.core.changes import ChangeKind
 from entrepot.core.model import FileStatus
 
 
@@ -109,6 +110,14 @@ transactions = Table(
     Index("ix_transactions_source", "source_id", "id"),
     Index("ix_transactions_source_day", "source_id", "day", "id"),
     Index("ix_transactions_repository", "repository_id", "id"),
+)
+
+change_counts = Table(
+    "change_counts",
+    metadata,
+    Column("transaction_id", Serial, ForeignKey("transactions.id"), primary_key=True, autoincrement=False),
+    *(Column(kind.value, Integer, nullable=False) for kind in ChangeKind),
+    comment="what transactions did to packages; up to the last of these, those that are missing did nothing",
 )
 
 subscriptions = Table(
@@ -263,6 +272,7 @@ binary_builds = Table(
     Column("log", LargeBinary, nullable=False, comment="UTF-8, zlib"),
     Index("ix_binary_builds_package", "source_id", "package", "id"),
     Index("ix_binary_builds_target", "target_id", "source_id", "package", "id"),
+    Index("ix_binary_builds_transaction", "transaction_id"),
 )
 
 catalogue = Table(

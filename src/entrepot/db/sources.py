@@ -143,6 +143,12 @@ def update_mirror(connection: Connection, source_id: int, **values: Any) -> None
     connection.execute(update(mirrors).where(mirrors.c.source_id == source_id).values(**values))
 
 
+def note_filled(connection: Connection, source_ids: Iterable[int]) -> None:
+    """Metadata of packages of these sources was filled in that nobody knew when they were listed."""
+    grown = update(mirrors).where(mirrors.c.source_id.in_(list(source_ids))).values(filled=mirrors.c.filled + 1)
+    connection.execute(grown)
+
+
 def _source(row: RowMapping) -> Source:
     return Source(
         id=row["id"],

@@ -144,6 +144,13 @@ def page(
     return [BinaryBuild(**row) for row in rows], total
 
 
+def builds_of(connection: Connection, ids: Collection[TransactionId]) -> dict[TransactionId, BinaryBuild]:
+    """The attempts whose binary packages these transactions show."""
+    query = select(*_BUILD_COLUMNS).where(binary_builds.c.transaction_id.in_(ids))
+    builds = [BinaryBuild(**row) for row in connection.execute(query).mappings()]
+    return {build.transaction_id: build for build in builds if build.transaction_id is not None}
+
+
 def tried(connection: Connection) -> list[tuple[int, str, int]]:
     """(target, the name of its repository, source) of all attempts, each once."""
     of, targets = binary_builds.c, build_targets.c

@@ -83,45 +83,43 @@ def _not_before(connection: Connection, whose: ColumnElement[bool], today: date)
 
 def get(connection: Connection, id_: int) -> Transaction | None:
     row = connection.execute(select(transactions).where(transactions.c.id == id_)).mappings().one_or_none()
-    return _transaction(row) if row else None
+    return transaction(row) if row else None
 
 
-def page(
-    connection: Connection,
-    *,
-    source_ids: Iterable[int] = (),
-    until: Mapping[int, TransactionId] | None = None,
-    repository_id: int | None = None,
-    newest_first: bool = True,
-    limit: int,
-    offset: int,
-) -> tuple[list[Transaction], int]:
-    """Transactions of any of these sources or of that repository, and how many there are in all.
-
-    Args:
-        until: source id -> the transaction before which it counts, of those that don't count for good.
-    """
-    ended = dict(until or {})
-    wanted: ColumnElement[bool] = transactions.c.source_id.in_([id_ for id_ in source_ids if id_ not in ended])
-    before = [and_(transactions.c.source_id == id_, transactions.c.id < at) for id_, at in ended.items()]
-    wanted = or_(wanted, *before)
-    if repository_id is not None:  # compared with None it would be true of every source
-        wanted = or_(wanted, transactions.c.repository_id == repository_id)
-    total = connection.execute(select(func.count()).select_from(transactions).where(wanted)).scalar_one()
-    order = transactions.c.id.desc() if newest_first else transactions.c.id
-    rows = connection.execute(select(transactions).where(wanted).order_by(order).limit(limit).offset(offset))
-    return [_transaction(row) for row in rows.mappings()], total
-
-
-def days_with_changes(connection: Connection, source_ids: Iterable[int], through: date) -> list[tuple[date, int]]:
-    """(day, newest transaction of that day) of these sources, ascending, not after `through`."""
+def days_with_changes(
+    connection: Connection, source_ids: Iterable[int], *, until: Mapping[int, TransactionId], start: date, end: date
+) -> list[tuple[date, int]]:
+    """(day, newest transaction of that day) of these sources, ascending, from `start` through `end`; `until` as in
+    `page`."""
     query = (
         select(transactions.c.day, func.max(transactions.c.id))
-        .where(transactions.c.source_id.in_(list(source_ids)), transactions.c.day <= through)
+        .where(_of(source_ids, until), transactions.c.day >= start, transactions.c.day <= end)
         .group_by(transactions.c.day)
         .order_by(transactions.c.day)
     )
     return [(day, id_) for day, id_ in connection.execute(query)]
+
+
+def of_days(
+    connection: Connection,
+    source_ids: Iterable[int],
+    *,
+    until: Mapping[int, TransactionId],
+    start: date,
+    end: date,
+    most: int,
+) -> list[tuple[TransactionId, int, date]]:
+    """(id, source, day) of at most so many transactions, of those that `days_with_changes` looks at."""
+    query = select(transactions.c.id, transactions.c.source_id, transactions.c.day)
+    query = query.where(_of(source_ids, until), transactions.c.day >= start, transactions.c.day <= end).limit(most)
+    return [(TransactionId(id_), source_id, day) for id_, source_id, day in connection.execute(query)]
+
+
+def _of(source_ids: Iterable[int], until: Mapping[int, TransactionId]) -> ColumnElement[bool]:
+    """Whether a row is of one of these sources, of those in `until` before that transaction."""
+    for_good: ColumnElement[bool] = transactions.c.source_id.in_([id_ for id_ in source_ids if id_ not in until])
+    before = [and_(transactions.c.source_id == id_, transactions.c.id < at) for id_, at in until.items()]
+    return or_(for_good, *before)
 
 
 def times(connection: Connection, ids: Iterable[TransactionId]) -> dict[TransactionId, datetime]:
@@ -209,7 +207,8 @@ class DatabaseHistory:
         return self._days[transaction]
 
 
-def _transaction(row: RowMapping) -> Transaction:
+def transaction(row: RowMapping) -> Transaction:
+    """A transaction as a value."""
     return Transaction(
         id=TransactionId(row["id"]),
         time=row["time"],

@@ -17,15 +17,17 @@ from entrepot.jobs.carrier import Carrier
 from entrepot.jobs.polls import Polls
 from entrepot.jobs.threads import Threads
 from entrepot.jobs.work import Progress
-from entrepot.operations import syncing, sysreqrules, targets, working
+from entrepot.operations import activity, syncing, sysreqrules, targets, usage, working
 from entrepot.operations.working import JobInfo
 
 _log = logging.getLogger(__name__)
 
 LOOK_EVERY = 10.0
 """Seconds between looks for work that other processes left or a schedule brings."""
+SETTLE_FOR = 2.0
+"""Seconds that one look spends with counting what transactions did."""
 PRUNE_EVERY = 3600.0
-"""Seconds between looks for finished jobs that are old enough to go."""
+"""Seconds between looks for finished jobs, and counts of downloads, that are old enough to go."""
 
 
 class Engine(Protocol):
@@ -126,9 +128,19 @@ class Runner:
         if sysreqrules.is_due(self._app):
             sysreqrules.request(self._app, actor=syncing.SCHEDULE)
         targets.request_due(self._app)
+        self._settle()
         if self._pruned is None or time.monotonic() - self._pruned > PRUNE_EVERY:
             self._pruned = time.monotonic()
             working.prune(self._app)
+            usage.remove_old(self._app)
+
+    def _settle(self) -> None:
+        """Count what transactions did, as far as there is time; after a first sync there are thousands of them."""
+        until = time.monotonic() + SETTLE_FOR
+        while activity.settle(self._app) and not self._stopping.is_set():
+            if time.monotonic() > until:
+                self._look_again()
+                return
 
 
 def _engine(app: App, carrier: Carrier, *, is_alone: bool, on_free: Callable[[], None]) -> Engine:

@@ -12,7 +12,8 @@ from entrepot.core.errors import Cancelled
 LINE_LIMIT = 4000
 """Characters of a line that are kept."""
 MOST_LINES = 20_000
-"""Lines that one run of a job may log; what it says more is dropped, and a last line says so."""
+"""Lines that wait to be kept, at most; they are kept every second, so that it is more only while the database is away.
+What is said more is dropped, and a line says so."""
 
 
 class Progress(NamedTuple):
@@ -34,7 +35,7 @@ class Work:
         self._clock = clock
         self._lock = threading.Lock()
         self._lines: list[tuple[datetime, str]] = []
-        self._count = 0
+        self._lost = 0
         self.progress = Progress()
         self.cancelled_by = ""
         self.is_interrupted = False
@@ -58,11 +59,12 @@ class Work:
     def log(self, line: str) -> None:
         """Add a line to the job's log; it is kept within seconds."""
         with self._lock:
-            self._count += 1
-            if self._count > MOST_LINES:
+            if len(self._lines) >= MOST_LINES:
+                self._lost += 1
                 return
-            if self._count == MOST_LINES:
-                line = "more lines than are kept"
+            if self._lost:
+                self._lines.append((self._clock(), f"... {self._lost} lines are left out ..."))
+                self._lost = 0
             # NUL is nothing that a database of text can keep.
             self._lines.append((self._clock(), line.replace("\0", "")[:LINE_LIMIT]))
 

@@ -114,6 +114,17 @@ def admit_to_repository(app: App, access: Access, name: str) -> None:
         admit(connection, app, access, db_repositories.find(connection, name), name)
 
 
+def admit_to_all(app: App, access: Access) -> None:
+    """Let somebody read of everything there is. Raises Unauthenticated, Forbidden: something is closed to them."""
+    with app.db.read() as connection:
+        sees_all = sight(connection, access).sees_all
+    if sees_all:
+        return
+    if not access.is_known:
+        raise Unauthenticated("this needs a token", hint=HOW_TO_ASK)
+    raise Forbidden("this is for those who may read all repositories", hint="`entrepot whoami` shows what a token may")
+
+
 def admit_to_source(app: App, access: Access, name: str) -> None:
     """Let somebody read of a source. Raises Unauthenticated, Forbidden."""
     with app.db.read() as connection:

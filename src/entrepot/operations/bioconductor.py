@@ -44,10 +44,10 @@ class Version:
     errors: dict[str, str]
 
 
-def versions(app: App, *, access: Access = INSIDE) -> list[Version]:
+def versions(app: App, *, access: Access = INSIDE, counted: bool = True) -> list[Version]:
     """All that upstream's configuration knows from 3.1 on, the newest first; none before the first sync.
 
-    What is mirrored of them is told of what somebody sees.
+    What is mirrored of them is told of what somebody sees; the numbers of packages are 0 unless they are `counted`.
     """
     with app.db.read() as connection:
         meta = db_bioconductor.meta_source(connection)
@@ -57,7 +57,7 @@ def versions(app: App, *, access: Access = INSIDE) -> list[Version]:
         seen = sight(connection, access)
         every = db_bioconductor.part_ids(connection, config.versions)
         ids = {path: id_ for path, id_ in every.items() if seen.sees_source(id_)}
-        counts = db_files.counts_current(connection, list(ids.values()), has_archive=True) if ids else {}
+        counts = db_files.counts_current(connection, list(ids.values()), has_archive=True) if ids and counted else {}
         states = {state.source_id: state for state in db_sources.mirror_states(connection, ids.values())}
     found = []
     for version in config.versions:
@@ -98,8 +98,8 @@ def _config(connection: Connection, meta: Source | None) -> Config | None:
     return bioconfig.read(body) if body is not None else None
 
 
-def name_version(app: App, connection: Connection, name: str) -> str:
-    """The version that a source or subscription is to be of, with its parts made. Only inside `Database.write`.
+def find_version(connection: Connection, name: str) -> str:
+    """The version that a source or subscription is to be of.
 
     Before the first sync a version is taken as it is given, if it is written as one.
 
@@ -112,13 +112,19 @@ def name_version(app: App, connection: Connection, name: str) -> str:
     assert meta is not None
     config = _config(connection, meta)
     if config is not None:
-        version = config.find(name)
-    elif is_version(name):
-        version = name
-    elif name in (RELEASE, "devel"):
-        version = known_config(connection, meta).find(name)
-    else:
-        raise Invalid(f"{name[:30]!r} is not a version of Bioconductor", hint="such as 3.18, or release or devel")
+        return config.find(name)
+    if is_version(name):
+        return name
+    if name in (RELEASE, "devel"):
+        return known_config(connection, meta).find(name)
+    raise Invalid(f"{name[:30]!r} is not a version of Bioconductor", hint="such as 3.18, or release or devel")
+
+
+def name_version(app: App, connection: Connection, name: str) -> str:
+    """As `find_version`, with the version's parts made. Only inside `Database.write`."""
+    meta = db_bioconductor.meta_source(connection)
+    assert meta is not None
+    version = find_version(connection, name)
     upstream = app.settings.bioconductor.upstream
     made = source_of.ensure_parts(connection, meta, version, upstream=upstream, now=app.clock())
     if any(part.synced_from is None for part in made) and meta.synced_from is not None and _has_schedule(app):
@@ -187,9 +193,9 @@ def resolve_version(
     meta = db_bioconductor.meta_source(connection)
     assert meta is not None
     reaches_back = not db_repositories.had_owner(connection, repository.name)
-    of_meta = {replace(each, source_id=meta.id, position=0, version=None) for each in given}
+    of_meta = _of_meta(given, meta)
     history = DatabaseHistory(connection, of_meta)
-    cuts = resolve(wanted, list(of_meta), history, today=app.today(), reaches_back=reaches_back)
+    cuts = resolve(wanted, of_meta, history, today=app.today(), reaches_back=reaches_back)
     if not cuts:
         return history, (), b""
     body = db_bioconductor.config_at(connection, meta.id, cuts[0].upto)
@@ -224,12 +230,36 @@ def _of_version(
             f"Bioconductor {version} is not mirrored yet",
             hint=f"`entrepot sync --type=bioconductor --version={version}` mirrors it",
         )
-    fitting = [
+    return db_bioconductor.expand(connection, of_version(given, versions, version), versions)
+
+
+def subscriptions_of(
+    connection: Connection, repository: Repository, wanted: str
+) -> tuple[list[Subscription], list[Subscription]]:
+    """All that a repository of Bioconductor ever had: to the source that tells of versions, and to the parts of one.
+
+    Raises:
+        BioconductorVersionNotFound
+        NeverSynced: nothing is known of versions, or that one isn't mirrored.
+    """
+    given, versions = db_repositories.given_subscriptions(connection, repository.id)
+    meta = db_bioconductor.meta_source(connection)
+    assert meta is not None
+    version = known_config(connection, meta).find(wanted)
+    return _of_meta(given, meta), _of_version(connection, given, versions, version)
+
+
+def _of_meta(given: Iterable[Subscription], meta: Source) -> list[Subscription]:
+    return list({replace(each, source_id=meta.id, position=0, version=None) for each in given})
+
+
+def of_version(given: Iterable[Subscription], versions: Mapping[int, str | None], version: str) -> list[Subscription]:
+    """The subscriptions among some that have a version, as those of it; `versions` are those of their sources."""
+    return [
         replace(each, version=version)
         for each in given
         if (each.version or versions.get(each.source_id) or version) == version
     ]
-    return db_bioconductor.expand(connection, fitting, versions)
 
 
 def _lacks(repository: Repository, versions: dict[int, str | None], version: str) -> BioconductorVersionNotFound:

@@ -18,7 +18,8 @@ from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
 from entrepot.db.builders import Attempt
 from entrepot.operations.access import sight
-from entrepot.operations.browsing import Page, sees_transaction
+from entrepot.operations.activity import sees_transaction
+from entrepot.operations.browsing import Page
 from entrepot.operations.builders import JOB, check_builds, named
 
 

@@ -10,6 +10,16 @@ HEAD = 2 * 1024**2
 """Characters that are kept of a log's beginning."""
 TAIL = 2 * 1024**2
 """And of its end, where it has more."""
+LONGEST = 2 * (HEAD + TAIL)
+"""No log has so many characters."""
+
+
+def last_part(log: str, most: int) -> tuple[str, bool]:
+    """The last lines of a log, of about so many characters at most; whether that is all of it."""
+    if len(log) <= most:
+        return log, True
+    part = log[-most:]
+    return part[part.find("\n") + 1 :], False
 
 
 class BuildLog:

@@ -26,14 +26,11 @@ from entrepot.ecosystems.r import bounds as r_bounds
 from entrepot.ecosystems.r import lists as r_lists
 from entrepot.ecosystems.r.base import BASE
 from entrepot.ecosystems.r.versions import version_key
-from entrepot.operations import browsing, dialects
+from entrepot.operations import browsing, checkprojects, dialects
 from entrepot.operations.browsing import Opened
 from entrepot.operations.serving import patiently
 
-MOST_TEXT = 20_000_000
-"""Characters of a list."""
-MOST_PROJECTS = 5000
-"""Projects that one list may have its upstream asked for."""
+_IN_PARTS = "check it in parts; with a token, or signed in, a list may be larger"
 _AT_ONCE = 8
 """Projects that are read at once."""
 _NAMES = 1000
@@ -42,6 +39,32 @@ _SUGGESTED = 20
 """Unknown names that are told what may have been meant."""
 _FAILURES = 8
 """Projects that can't be read until no others are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one check may cost.
+
+    Attributes:
+        text: characters of the list with its constraints.
+        entries: how many packages it asks for.
+        projects: how many of an index.
+        readings: how many of these upstream is asked for, None: all. Then what is known is also read again where it is
+            old, else never.
+        comparisons: of a version with a bound.
+    """
+
+    text: int
+    entries: int
+    projects: int
+    readings: int | None
+    comparisons: int
+
+
+OF_ANYBODY = Bounds(text=1_000_000, entries=10_000, projects=5000, readings=100, comparisons=1_000_000)
+"""Some seconds of this process, and no more requests to an upstream than an installer makes."""
+OF_KNOWN = Bounds(text=20_000_000, entries=1_000_000, projects=5000, readings=None, comparisons=200_000_000)
+"""Of those who have a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +90,46 @@ class Checking:
 Rows = Mapping[PackageName, Sequence[Listed]]
 
 
-def check(app: App, repo: str, text: str, *, constraints: str | None = None, snapshot: str = "latest") -> Checking:
+def check(
+    app: App,
+    repo: str,
+    text: str,
+    *,
+    constraints: str | None = None,
+    snapshot: str = "latest",
+    bioc_version: str | None = None,
+    bounds: Bounds = OF_KNOWN,
+) -> Checking:
     """What a repository can serve of a list, which is in any of the formats that its ecosystem reads.
 
     Archived versions count. Projects of an index that nobody asked for yet are read, so this may take its time.
 
     Raises:
         NotFound: there is no such repository or snapshot.
-        Invalid: the list can't be read, is one of another ecosystem, is empty, or is too large.
+        Invalid: the list can't be read, is one of another ecosystem, is empty, or is more than `bounds` allow.
         NeverSynced: the mirror has nothing yet.
     """
-    opened = browsing.open_repository(app, repo, snapshot)
+    opened = browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
     manner = _PYTHON if opened.dialect is dialects.PYTHON else _R
-    wanted = _read(manner, text, constraints)
+    wanted = _read(manner, text, constraints, bounds)
     entries: list[Checked | None] = [_with_r(manner, each) for each in wanted.requirements]
     numbers: defaultdict[PackageName, list[int]] = defaultdict(list)
     for number, each in enumerate(wanted.requirements):
         if entries[number] is None:
             numbers[each.package].append(number)
     names = list(numbers)
+    work = _Work(bounds.comparisons)
 
     def judged(name: PackageName, rows: Sequence[Listed], sources: Mapping[int, str]) -> None:
         offers = manner.offers(rows, sources)
         for number in numbers[name]:
-            entries[number] = judge(wanted.requirements[number], offers, manner.versions)
+            each = wanted.requirements[number]
+            work.take(len(offers) * (1 + each.specifier.count(",")))
+            entries[number] = judge(each, offers, manner.versions)
 
     if opened.read_by_project:
-        _check_few(names)
-        for name, failure in _each_project(app, repo, snapshot, names, judged):
+        _check_few(names, bounds)
+        for name, failure in _projects(app, opened, (repo, snapshot), names, judged, bounds):
             for number in numbers[name]:
                 entries[number] = Checked(wanted.requirements[number], Verdict.UNKNOWN, reason=failure)
     else:
@@ -103,6 +138,20 @@ def check(app: App, repo: str, text: str, *, constraints: str | None = None, sna
                 judged(name, some, opened.names)
     found = [entry for entry in entries if entry is not None]
     return Checking(snapshot, wanted.format, tuple(_with_near_names(app, opened, found)))
+
+
+class _Work:
+    """What is left of the comparisons that one check may make. Several threads take of it, and may take a little more
+    together."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, comparisons: int) -> None:
+        """Raises TooLarge: there are no more."""
+        self._left -= comparisons
+        if self._left < 0:
+            raise TooLarge("the list compares too many versions with too many bounds", hint=_IN_PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +164,15 @@ class _Manner:
     versions: Versions
 
 
-def _read(manner: _Manner, text: str, constraints: str | None) -> RequirementList:
-    if len(text) + len(constraints or "") > MOST_TEXT:
-        raise TooLarge(f"the list has more than {MOST_TEXT // 10**6} MB", hint="check it in parts")
+def _read(manner: _Manner, text: str, constraints: str | None, bounds: Bounds) -> RequirementList:
+    if len(text) + len(constraints or "") > bounds.text:
+        raise TooLarge(f"the list has more than {bounds.text // 10**6} MB", hint=_IN_PARTS)
     if not text.strip():
         raise Invalid("the list is empty", hint="it names a package a line, or is a lock file")
-    return manner.read(text, constraints)
+    wanted = manner.read(text, constraints)
+    if len(wanted.requirements) > bounds.entries:
+        raise TooLarge(f"the list asks for more than {bounds.entries} packages", hint=_IN_PARTS)
+    return wanted
 
 
 def _read_r(text: str, constraints: str | None) -> RequirementList:
@@ -181,12 +233,38 @@ def _pieces(app: App, opened: Opened, names: Sequence[PackageName]) -> Iterator[
         yield found
 
 
-def _check_few(names: Sequence[PackageName]) -> None:
-    if len(names) > MOST_PROJECTS:
+def _check_few(names: Sequence[PackageName], bounds: Bounds) -> None:
+    if len(names) > bounds.projects:
         raise TooLarge(
-            f"the list has {len(names)} projects; of an index at most {MOST_PROJECTS} are looked up at once",
+            f"the list has {len(names)} projects; of an index at most {bounds.projects} are looked up at once",
             hint="check it in parts",
         )
+
+
+def _projects(
+    app: App,
+    opened: Opened,
+    asked: tuple[str, str],
+    names: Sequence[PackageName],
+    judged: Callable[[PackageName, Sequence[Listed], Mapping[int, str]], None],
+    bounds: Bounds,
+) -> Iterator[tuple[PackageName, str]]:
+    """Judge each project, and ask upstream for as many as may be; those that can't be told, and why.
+
+    Args:
+        asked: the repository and the snapshot as they were named.
+    """
+    unread = list(names)
+    if bounds.readings is not None:
+        found = checkprojects.known(app, opened, names)
+        for name, rows in found.rows.items():
+            judged(name, rows, opened.names)
+        yield from found.undated.items()
+        waiting = [name for name in names if name in found.unread]
+        unread, left = waiting[: bounds.readings], waiting[bounds.readings :]
+        for name in left:
+            yield name, f"nobody asked for it yet, and without a token {bounds.readings} such projects are asked for"
+    yield from _each_project(app, *asked, unread, judged)
 
 
 def _each_project(

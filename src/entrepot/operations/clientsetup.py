@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from sqlalchemy import Connection
+
 from entrepot.app import App
 from entrepot.core.access import INSIDE, Access
 from entrepot.core.errors import Invalid, WrongType
-from entrepot.core.model import Repository, RepositoryType
+from entrepot.core.model import FOREVER, Repository, RepositoryType
 from entrepot.core.setups import Setup
 from entrepot.core.snapshots import Latest, parse_snapshot
 from entrepot.db import repositories as db_repositories
@@ -17,6 +19,7 @@ from entrepot.ecosystems.r import distributions
 from entrepot.ecosystems.r import setups as r
 from entrepot.ecosystems.r.setups import Places
 from entrepot.operations import bioconductor, serverstatus
+from entrepot.operations.serverstatus import Distro
 from entrepot.operations.serving import inside, open_view
 
 SYSTEMS = ("linux", "windows", "macos")
@@ -67,6 +70,57 @@ def client_setup(app: App, repo: str, wish: Wish, *, address: str, access: Acces
         places = Places(url, f"{base}/{wish.snapshot}", wish.distribution is not None)
     first = r.authentication(environment, host, address) if is_closed else []
     return Setup(url, (*first, *r.ENVIRONMENTS[environment](places)))
+
+
+@dataclass(frozen=True, slots=True)
+class BioconductorChoice:
+    """A version of Bioconductor; `cran_snapshot` is the day of CRAN that goes with it, `latest`, or empty where nobody
+    knows; `word` is release, devel or empty; `is_mirrored` says whether all of its parts were synced."""
+
+    version: str
+    r_version: str
+    cran_snapshot: str
+    word: str
+    is_mirrored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a wish may name: the first environment is the usual one. `distributions` are those of Linux for which binary
+    packages can be asked for, and `cran` is the repository that Bioconductor is set up with."""
+
+    environments: tuple[str, ...]
+    systems: tuple[str, ...]
+    distributions: tuple[Distro, ...]
+    bioc_versions: tuple[BioconductorChoice, ...]
+    cran: str | None
+
+
+def choices(app: App, repo: str, *, access: Access = INSIDE) -> Choices:
+    """What `client_setup` takes for a repository. Raises RepositoryNotFound."""
+    with app.db.read() as connection:
+        repository = db_repositories.get(connection, repo)
+        fixed = _versions_fixed(connection, repository)
+    if repository.type is RepositoryType.PYTHON:
+        return Choices(tuple(python.ENVIRONMENTS), SYSTEMS, (), (), None)
+    offer = serverstatus.offer(app)
+    linux = tuple(each for each in offer.distros if each.os == "linux" and not each.is_hidden)
+    if repository.type is RepositoryType.R:
+        return Choices(tuple(r.ENVIRONMENTS), SYSTEMS, linux, (), None)
+    versions = tuple(
+        BioconductorChoice(each.version, each.r_version, each.cran_snapshot, each.word, each.synced_from is not None)
+        for each in bioconductor.versions(app, access=access, counted=False)
+        if fixed is None or each.version in fixed
+    )
+    cran = offer.cran_repo(access)
+    return Choices(tuple(r.ENVIRONMENTS), SYSTEMS, linux, versions, cran.name if cran is not None else None)
+
+
+def _versions_fixed(connection: Connection, repository: Repository) -> set[str] | None:
+    """The versions of Bioconductor that a repository's subscriptions are of; None: of all."""
+    given, versions = db_repositories.given_subscriptions(connection, repository.id)
+    wanted = [each.version or versions.get(each.source_id) for each in given if each.until == FOREVER]
+    return None if None in wanted else {version for version in wanted if version is not None}
 
 
 def _check_environment(repository: Repository, wish: Wish) -> None:

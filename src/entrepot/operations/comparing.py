@@ -65,7 +65,13 @@ class Comparison:
 
 
 def compare(
-    app: App, *, repo: str | None = None, source: str | None = None, start: str, end: str = "latest"
+    app: App,
+    *,
+    repo: str | None = None,
+    source: str | None = None,
+    start: str,
+    end: str = "latest",
+    bioc_version: str | None = None,
 ) -> Comparison:
     """The difference between two snapshots of a repository, or of a source; `start` may be the later one.
 
@@ -73,7 +79,14 @@ def compare(
         NotFound: there is no such repository, source or snapshot.
         NeverSynced: the mirror has nothing yet.
     """
-    ends = [_open(app, repo, source, snapshot) for snapshot in (start, end)]
+    ends = [_open(app, repo, source, snapshot, bioc_version) for snapshot in (start, end)]
+    # The version of the catalogue stands for all that may be learnt of what the cuts show.
+    seen = tuple((opened.version, opened.cuts) for opened in ends)
+    found: Comparison = app.compared.get((seen, start, end), lambda: _compare(app, ends, start, end))
+    return found
+
+
+def _compare(app: App, ends: Sequence[Opened], start: str, end: str) -> Comparison:
     keys = [_keys(app, opened) for opened in ends]
     differing = [set(keys[0]) - set(keys[1]), set(keys[1]) - set(keys[0])]
     names = {key[1] for some in differing for key in some}
@@ -92,12 +105,12 @@ def compare(
     )
 
 
-def _open(app: App, repo: str | None, source: str | None, snapshot: str) -> Opened:
+def _open(app: App, repo: str | None, source: str | None, snapshot: str, bioc_version: str | None) -> Opened:
     if (repo is None) == (source is None):
         raise Invalid("name either a repository or a source")
     if repo is not None:
-        return browsing.open_repository(app, repo, snapshot)
-    return browsing.open_source(app, source or "", snapshot)
+        return browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
+    return browsing.open_source(app, source or "", snapshot, bioc_version=bioc_version)
 
 
 def _is_r(ends: Sequence[Opened]) -> bool:

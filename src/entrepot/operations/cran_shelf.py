@@ -109,6 +109,8 @@ class _Needs(Mapping[str, Sequence[Dependency]]):
 def item_of(file: File, listed: File | None, *, why: tuple[str, ...] = (), asked: str = "") -> Item:
     """A package as a proposal tells it: the version that would be current, and the one that is."""
     fields = packages.read_fields(file.fields or "")
+    is_same = listed is None or listed.id == file.id
+    before = fields if is_same or listed is None else packages.read_fields(listed.fields or "")
     return Item(
         package=file.package,
         version=file.version,
@@ -119,6 +121,7 @@ def item_of(file: File, listed: File | None, *, why: tuple[str, ...] = (), asked
         why=why,
         asked=asked,
         size=file.size,
+        license_before=before.get("License") if listed is not None else None,
     )
 
 

@@ -19,7 +19,7 @@ from entrepot.db import files as db_files
 from entrepot.db import listings as db_listings
 from entrepot.ecosystems.r import lists
 from entrepot.operations.cran_shelf import CranShelf, item_of
-from entrepot.operations.drafting import Draft, State, Wish, lifts, unknown
+from entrepot.operations.drafting import Draft, State, Wish, lifts, unknown, with_near
 from entrepot.operations.pinning import Named, name_snapshot
 from entrepot.sources.describe import describe_files
 
@@ -44,9 +44,13 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     if wish.action == "remove":
         asked = _still_asked(asked, barred, wish, shelf)
     found = _close(app, state, shelf, asked, barred)
+
+    def alike(name: str) -> Collection[str]:
+        return () if shelf.comes_with_r(name) else shelf.names
+
     if found.unknown and not wish.skip_missing:
         reasons = {each.name: each.reason for each in found.unknown}
-        raise unknown(reasons, lambda name: () if shelf.comes_with_r(name) else shelf.names)
+        raise unknown(reasons, alike)
     if wish.action == "remove":
         _check_unneeded(wish, found)
     # As it is kept, without the numbers of lines of a file that nobody has later.
@@ -55,7 +59,7 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
     target = _target(app, state, named.cut, found, [*asked, *barred])
     _carry_over(app, target, state, before, gone=_is_gone(wish, removed))
     request = {"requirements": [_packed(each) for each in asked], "removed": [list(each) for each in removed]}
-    return Draft(named, request, target, _report(found, asked, before, state, target))
+    return Draft(named, request, target, _report(found, asked, before, state, target, alike))
 
 
 def _snapshot(app: App, state: State, wish: Wish) -> Named:
@@ -232,6 +236,7 @@ def _report(
     before: Mapping[int, File],
     state: State,
     target: Mapping[int, FileStatus],
+    alike: Callable[[str], Collection[str]],
 ) -> Report:
     listed = {file.package: file for id_, file in before.items() if state.shown[id_] is FileStatus.CURRENT}
     said: dict[str, list[str]] = {}
@@ -241,9 +246,9 @@ def _report(
         item_of(chosen.file, listed.get(name), why=chosen.why, asked=", ".join(said.get(name, ())))
         for name, chosen in sorted(found.chosen.items())
     )
-    missing = tuple(Missing(each.name, each.why, each.reason) for each in (*found.unknown, *found.missing))
+    missing = with_near([Missing(each.name, each.why, each.reason) for each in (*found.unknown, *found.missing)], alike)
     notes = [f"needs R {found.needs_r[0]} or newer, because of {found.needs_r[1]}"] if found.needs_r else []
-    return Report(items, _leaving(before, state, target, found), missing, (*notes, *found.unmet))
+    return Report(items, _leaving(before, state, target, found), tuple(missing), (*notes, *found.unmet))
 
 
 def _leaving(

@@ -23,7 +23,7 @@ from entrepot.ecosystems.python import environments
 from entrepot.ecosystems.python.entry import unpack
 from entrepot.ecosystems.python.narrowing import Narrowing, keeps
 from entrepot.operations import admitting, resolving
-from entrepot.operations.drafting import Draft, State, Wish, unknown
+from entrepot.operations.drafting import Draft, State, Wish, unknown, with_near
 from entrepot.operations.pinning import Named, name_snapshot
 from entrepot.operations.pypi_asks import Ask, barred_versions, of_wish, pep508, removed_of, unpacked
 from entrepot.operations.pypi_projects import alike, rows_of
@@ -57,7 +57,8 @@ def draft(app: App, state: State, wish: Wish) -> Draft:
         raise unknown(refused, lambda name: alike(app, state, PackageName(name)))
     ask = ask._replace(requirements=[r for r in ask.requirements if r.package not in refused])
     notes: list[str] = []
-    missing = [Missing(name, (), reason) for name, reason in lacking.items()]
+    lacked = [Missing(name, (), reason) for name, reason in lacking.items()]
+    missing = with_near(lacked, lambda name: alike(app, state, PackageName(name)) if name in refused else ())
     if ask.with_dependencies and came:
         _bring(app, state, named.cut, ask, came, missing, notes, kept)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 from entrepot.core.errors import PackageNotFound
 from entrepot.core.model import FileStatus, Source, TransactionId
 from entrepot.core.nearnames import near
-from entrepot.core.proposals import Action, Report
+from entrepot.core.proposals import Action, Missing, Report
 from entrepot.core.requirements import Requirement
 from entrepot.db.curations import Pin
 from entrepot.operations.pinning import Named
@@ -84,6 +84,13 @@ def lifts(wish: Wish, removed: tuple[str, str], asked: Sequence[Requirement], be
     package, version = removed
     new = [each for each in asked if each not in before] if wish.action == "add" else []
     return any((each.package, each.specifier) == (package, f"=={version}") for each in new)
+
+
+def with_near(missing: Sequence[Missing], alike: Callable[[str], Collection[str]]) -> list[Missing]:
+    """What can't be had, and of what was asked for itself the names that may have been meant; `alike` as below."""
+    asked = [each for each in missing if not each.why][:MOST_NEAR]
+    meant = {each.package: tuple(near(each.package, alike(each.package))) for each in asked}
+    return [each._replace(near=meant.get(each.package, ())) for each in missing]
 
 
 def unknown(reasons: Mapping[str, str], alike: Callable[[str], Collection[str]]) -> PackageNotFound:

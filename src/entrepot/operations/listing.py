@@ -71,7 +71,7 @@ def list_packages(
     """
     part = opened.dialect.part(name_like) if name_like else ""
     names = _named(app, opened, name, part) if name is not None else _names(app, opened, part, sort, descending)
-    return _summaries(app, opened, names.piece(page.offset, page.limit)), names.total
+    return summaries(app, opened, names.piece(page.offset, page.limit)), names.total
 
 
 def every_name(app: App, opened: Opened) -> Names:
@@ -172,7 +172,7 @@ def _order(opened: Opened, sort: PackageSort, keys: Iterable[db_listings.Key]) -
             return lambda key: float("-inf") if key[2] is None else key[2]
 
 
-def _summaries(app: App, opened: Opened, names: Sequence[PackageName]) -> list[PackageSummary]:
+def summaries(app: App, opened: Opened, names: Sequence[PackageName]) -> list[PackageSummary]:
     """What is at hand about some packages, in the order of `names`."""
     rows: dict[PackageName, list[Listed]] = {name: [] for name in names}
     for row in opened.view.current_of(names) if names else ():
@@ -228,7 +228,7 @@ def _at_hand(app: App, opened: Opened, releases: Sequence[Release]) -> list[str 
     with app.db.read() as connection:
         kept = db_files.documents(connection, [each.file.id for files in some for each in files])
     offered = documents_of(opened, [each for files in some for each in files])
-    stored = _read(app, list({sha256 for files in some if (sha256 := _first(offered, files)) is not None}))
+    stored = read_documents(app, list({sha256 for files in some if (sha256 := _first(offered, files)) is not None}))
     return [_first(kept, files) or stored.get(_first(offered, files)) for files in some]
 
 
@@ -250,7 +250,9 @@ def documents_of(opened: Opened, files: Sequence[ReleaseFile]) -> dict[int, Sha2
     return told | dict(opened.view.metadata_hashes([each.file for each in files if each.metadata is None]))
 
 
-def _read(app: App, wanted: Sequence[Sha256]) -> dict[Sha256, str]:
+def read_documents(app: App, wanted: Sequence[Sha256]) -> dict[Sha256, str]:
+    """Metadata documents, of those that the store has; several at once."""
+
     def read(sha256: Sha256) -> bytes | None:
         return app.storage.get_bytes(Key.blob(sha256))
 

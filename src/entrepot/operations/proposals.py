@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid, NotFound, WrongProposal, WrongType
 from entrepot.core.model import FOREVER, FileStatus, Source, SourceType, TransactionId
-from entrepot.core.proposals import Action, Report, changes_anything, difference, summary
+from entrepot.core.proposals import ALL, Action, Part, Report, Rows, changes_anything, difference, summary
 from entrepot.db import changes as db_changes
 from entrepot.db import curations as db_curations
 from entrepot.db import files as db_files
@@ -24,6 +24,7 @@ from entrepot.operations import cran_snapshots, curated_cran, curated_pypi
 from entrepot.operations.browsing import Page
 from entrepot.operations.changing import Outcome
 from entrepot.operations.drafting import Draft, Narrow, State, Wish
+from entrepot.operations.wishes import Asked, asked_by
 
 __all__ = [
     "Narrow",
@@ -31,6 +32,7 @@ __all__ = [
     "Wish",
     "apply_wish",
     "commit",
+    "get_part",
     "get_proposal",
     "list_proposals",
     "pin_new",
@@ -38,6 +40,7 @@ __all__ = [
     "propose_and_commit",
 ]
 
+ProposalState = Literal["open", "stale", "committed"]
 MOST_TOLD = 20
 """Lines of a difference that a message names."""
 _DRAFT: Mapping[SourceType, Callable[[App, State, Wish], Draft]] = {
@@ -49,16 +52,23 @@ _DRAFT: Mapping[SourceType, Callable[[App, State, Wish], Draft]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A kept proposal with what it tells; a list of them has empty reports."""
+    """A kept proposal with what it tells; in a list of them report and `asked` are empty.
+
+    `newest` is the source's newest transaction, 0 if there is none; `asked` what is asked for once it is committed.
+    """
 
     row: ProposalRow
     source: str
     report: Report
+    newest: TransactionId
+    asked: Asked = field(default_factory=Asked)
 
     @property
-    def is_open(self) -> bool:
-        """Whether it was not committed; it may have become stale all the same."""
-        return self.row.committed is None
+    def state(self) -> ProposalState:
+        """Stale is one over what the source showed before a later transaction: it can't be committed."""
+        if self.row.committed is not None:
+            return "committed"
+        return "open" if self.row.base == self.newest else "stale"
 
 
 def propose(app: App, source: str, wish: Wish, *, actor: str) -> Proposal:
@@ -126,15 +136,16 @@ def commit(
         row = _get(connection, found, id_)
         target, request = db_curations.target(connection, id_), db_curations.request(connection, id_)
         report = Report.of_json(db_curations.report(connection, id_))
+        asked = asked_by(request, has_archive=found.has_archive)
     with app.db.write() as connection:
         found = db_sources.get(connection, source)
         row = _get(connection, found, id_)
         _check_fresh(connection, found, row, snapshot)
         if row.base and not changes_anything(row.counts) and _is_pinned_so(connection, found, row, request):
-            return Proposal(row, found.name, report), Outcome(None, ())
+            return Proposal(row, found.name, report, row.base, asked), Outcome(None, ())
         at = _apply(app, connection, found, row, target, request, actor=actor, comment=comment)
         outcome = Outcome(at, tuple(db_changes.of_transaction(connection, found, at)))
-    return Proposal(replace(row, committed=at), found.name, report), outcome
+    return Proposal(replace(row, committed=at), found.name, report, at, asked), outcome
 
 
 def get_proposal(app: App, source: str, id_: int) -> Proposal:
@@ -142,7 +153,26 @@ def get_proposal(app: App, source: str, id_: int) -> Proposal:
     with app.db.read() as connection:
         found = db_sources.get(connection, source)
         row = _get(connection, found, id_)
-        return Proposal(row, found.name, Report.of_json(db_curations.report(connection, id_)))
+        report = Report.of_json(db_curations.report(connection, id_))
+        asked = asked_by(db_curations.request(connection, id_), has_archive=found.has_archive)
+        return Proposal(row, found.name, report, _newest(connection, found), asked)
+
+
+def get_part(app: App, source: str, id_: int, part: Part, *, rows: Rows = ALL, page: Page) -> tuple[Proposal, int]:
+    """A proposal with a page of one of its lists, and how many rows that has.
+
+    Raises:
+        NotFound
+    """
+    with app.db.read() as connection:
+        found = db_sources.get(connection, source)
+        row = _get(connection, found, id_)
+        # A kept report stays as it is; of all of CRAN it takes its time to be read.
+        told = app.reports.get((found.id, id_), lambda: db_curations.report(connection, id_))
+        asked = asked_by(db_curations.request(connection, id_), has_archive=found.has_archive)
+        newest = _newest(connection, found)
+    report, total = Report.part_of_json(told, part, rows, offset=page.offset, limit=page.limit)
+    return Proposal(row, found.name, report, newest, asked), total
 
 
 def list_proposals(app: App, source: str, page: Page) -> tuple[list[Proposal], int]:
@@ -150,7 +180,12 @@ def list_proposals(app: App, source: str, page: Page) -> tuple[list[Proposal], i
     with app.db.read() as connection:
         found = _curated(connection, source)
         rows, total = db_curations.page(connection, found.id, limit=page.limit, offset=page.offset)
-    return [Proposal(row, found.name, Report()) for row in rows], total
+        newest = _newest(connection, found)
+    return [Proposal(row, found.name, Report(), newest) for row in rows], total
+
+
+def _newest(connection: Connection, source: Source) -> TransactionId:
+    return TransactionId(db_transactions.newest_of(connection, source_id=source.id) or 0)
 
 
 def _state(app: App, source: str) -> State:
@@ -161,7 +196,7 @@ def _state(app: App, source: str) -> State:
             base=db_sources.by_id(connection, found.files_of),
             include=db_curations.include_of(connection, found.id),
             pin=db_curations.pin(connection, found.id),
-            newest=TransactionId(db_transactions.newest_of(connection, source_id=found.id) or 0),
+            newest=_newest(connection, found),
             shown=db_curations.shown_now(connection, found.id),
         )
 
@@ -209,7 +244,9 @@ def _keep(connection: Connection, source: Source, new: NewProposal) -> Proposal:
     known = db_curations.newest_proposal(connection, source.id, asked=new.asked, base=new.base)
     is_same = known is not None and (known.digest, known.upto, known.counts) == (new.digest, new.upto, new.counts)
     id_ = known.id if known is not None and is_same else db_curations.add_proposal(connection, new)
-    return Proposal(_get(connection, source, id_), source.name, Report.of_json(new.report))
+    row = _get(connection, source, id_)
+    asked = asked_by(new.request, has_archive=source.has_archive)
+    return Proposal(row, source.name, Report.of_json(new.report), _newest(connection, source), asked)
 
 
 def _get(connection: Connection, source: Source, id_: int) -> ProposalRow:
@@ -228,7 +265,7 @@ def _check_fresh(connection: Connection, source: Source, row: ProposalRow, snaps
             hint="make a new one to change the source further",
             transaction=row.committed,
         )
-    newest = db_transactions.newest_of(connection, source_id=source.id) or 0
+    newest = _newest(connection, source)
     if newest != row.base:
         raise WrongProposal(
             f"proposal {row.id} is stale: source {source.name!r} changed with transaction {newest} since it was made",

@@ -46,7 +46,10 @@ def report(
         before.setdefault(file.package, []).append(file)
     names = sorted(came)
     licenses = dict(zip(names, at_once(lambda name: _license(app, state, cut, came[name].rows), names), strict=True))
-    items = tuple(_item(came[name], before.get(name, []), licenses[name]) for name in names)
+    moved = [name for name in names if _is_other(came[name], before.get(name, []))]
+    shown_now = [[Listed(file, FileStatus.CURRENT) for file in before[name]] for name in moved]
+    former = dict(zip(moved, at_once(lambda rows: _license(app, state, cut, rows), shown_now), strict=True))
+    items = tuple(_item(came[name], before.get(name, []), licenses[name], former) for name in names)
     return Report(items, tuple(_leaving(before, came)), tuple(missing), tuple(notes))
 
 
@@ -56,7 +59,13 @@ def newest_of(files: Sequence[File]) -> str:
     return found.latest.version if found is not None else ""
 
 
-def _item(each: Came, before: Sequence[File], license_: str | None) -> Item:
+def _is_other(each: Came, before: Sequence[File]) -> bool:
+    """Whether another version stands for a project than before."""
+    return bool(before) and newest_of(before) != newest_of([row.file for row in each.rows])
+
+
+def _item(each: Came, before: Sequence[File], license_: str | None, former: Mapping[PackageName, str | None]) -> Item:
+    """`former` are the licenses of before, of projects for which another version stood."""
     files = [row.file for row in each.rows]
     version, previous = newest_of(files), newest_of(before) if before else None
     sizes = [file.size for file in files if file.size is not None]
@@ -71,6 +80,7 @@ def _item(each: Came, before: Sequence[File], license_: str | None) -> Item:
         asked=each.asked,
         size=sum(sizes) if sizes else None,
         releases=len({file.version for file in files}),
+        license_before=former.get(files[0].package, license_) if before else None,
     )
 
 

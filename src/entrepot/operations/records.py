@@ -16,6 +16,9 @@ from entrepot.operations.browsing import Opened
 from entrepot.operations.listing import PackageSummary, documents_of
 from entrepot.operations.serving import patiently
 
+MOST_NAMED = 30
+"""Versions that a hint names."""
+
 
 @dataclass(frozen=True, slots=True)
 class PackageRecord:
@@ -48,16 +51,28 @@ def package_record(app: App, open_: Callable[[], Opened], name: str, *, version:
         UpstreamUnavailable, UpstreamInvalid: a project that isn't known yet can't be read.
     """
     opened, known = patiently(lambda: _releases(open_(), name))
-    release = known.latest if version is None else opened.dialect.find(known, version)
-    if release is None:
-        have = ", ".join(each.version for each in known.every)
-        raise PackageNotFound(f"{name!r} has no version {version} at this snapshot", hint=f"it has {have}")
+    release = _release(opened, known, name, version)
     file = release.file
     described = opened.dialect.describe(file.fields, document(app, opened, release))
     with app.db.read() as connection:
         occurred = db_files.shown_since(connection, file.id, opened.cut_of(file))
     summary = PackageSummary(file.package, opened.names[file.source_id], release, described)
     return PackageRecord(summary, release, occurred, known.every)
+
+
+def find_release(open_: Callable[[], Opened], name: str, version: str | None) -> tuple[Opened, Release]:
+    """The release that stands for a package, or that of `version`, in a view of the snapshot. As `package_record`."""
+    opened, known = patiently(lambda: _releases(open_(), name))
+    return opened, _release(opened, known, name, version)
+
+
+def _release(opened: Opened, known: Releases, name: str, version: str | None) -> Release:
+    release = known.latest if version is None else opened.dialect.find(known, version)
+    if release is None:
+        have = ", ".join(each.version for each in known.every[:MOST_NAMED]) + " …" * (len(known.every) > MOST_NAMED)
+        said = f"{name[:100]!r} has no version {version[:100] if version else version} at this snapshot"
+        raise PackageNotFound(said, hint=f"it has {have}")
+    return release
 
 
 def licenses(text: str | None) -> list[str]:

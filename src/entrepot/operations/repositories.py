@@ -9,13 +9,13 @@ from sqlalchemy import Connection
 
 from entrepot.app import App
 from entrepot.core.access import INSIDE, Access
-from entrepot.core.errors import AlreadySubscribed, Invalid, NameTaken, NotFound, WrongType
-from entrepot.core.model import SOURCE_TYPES_OF, Repository, RepositoryType, Source, SourceType, check_name
+from entrepot.core.errors import AlreadySubscribed, NameTaken, NotFound, StalePreview
+from entrepot.core.model import Repository, RepositoryType, Source, check_name
 from entrepot.db import bioconductor as db_bioconductor
 from entrepot.db import repositories as db_repositories
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
-from entrepot.operations import bioconductor
+from entrepot.operations import bioconductor, orders
 from entrepot.operations.access import sight
 
 
@@ -140,25 +140,22 @@ def subscribe(
     with app.db.write() as connection:
         repository = db_repositories.get(connection, repo)
         wanted = db_sources.get(connection, source)
-        _check_type(repository, wanted)
-        version = _version(app, connection, repository, wanted, version)
+        orders.check_type(repository, wanted)
+        version = orders.version_wanted(connection, repository, wanted, version)
         now = _subscribed(connection, repository)
         if wanted.id in now:
             has = db_repositories.versions_wanted(connection, repository.id).get(wanted.id)
             if succeed_on_existing and has == version:
                 return _info(connection, repository)
             if has != version:
-                raise AlreadySubscribed(
-                    f"repository {repository.name!r} has subscribed to {wanted.name!r} already, "
-                    f"{has or 'all versions'} of it",
-                    hint="unsubscribe it first; for several versions side by side make a source of each: "
-                    "`entrepot create source --type=bioconductor --version=...`",
-                )
+                raise orders.has_other_version(repository, wanted, has)
             raise AlreadySubscribed(
                 f"repository {repository.name!r} has subscribed to {wanted.name!r} already",
                 hint="use --succeed-on-existing if that is fine",
             )
         of_version = {wanted.id: version} if version is not None else {}
+        if version is not None:
+            bioconductor.name_version(app, connection, version)
         message = f"subscribed to {wanted.name}" + (f" {version}" if version is not None else "")
         _subscribe_to(app, connection, repository, [*now, wanted.id], message, actor, versions=of_version)
         return _info(connection, repository)
@@ -180,21 +177,43 @@ def unsubscribe(app: App, repo: str, source: str, *, actor: str) -> RepositoryIn
         return _info(connection, repository)
 
 
-def reorder(app: App, repo: str, sources: Sequence[str], *, actor: str) -> RepositoryInfo:
-    """Give a repository's sources a new order, all of them named: one transaction (none if nothing changes)."""
+def reorder(
+    app: App,
+    repo: str,
+    sources: Sequence[str],
+    *,
+    actor: str,
+    versions: Mapping[str, str] | None = None,
+    may_change: bool = False,
+    digest: str | None = None,
+) -> RepositoryInfo:
+    """Give a repository's sources a new order, all of them named: one transaction (none if nothing changes).
+
+    Args:
+        versions: of sources that come: which one of Bioconductor, by the name in `sources`.
+        may_change: sources may come and go with it.
+        digest: that of the preview that somebody saw of this order.
+
+    Raises:
+        Invalid, WrongType, AlreadySubscribed, BioconductorVersionNotFound: as `orders.wanted`.
+        StalePreview: the order of now, or what is in the sources, is not what that preview was made on.
+    """
     with app.db.write() as connection:
-        repository = db_repositories.get(connection, repo)
-        wanted = [db_sources.get(connection, name).id for name in sources]
-        now = _subscribed(connection, repository)
-        if sorted(wanted) != sorted(now):
-            raise Invalid(
-                f"the new order must name each source of {repository.name!r} once",
-                hint=f"its sources are {_names(connection, now)}",
+        now = orders.in_force(connection, db_repositories.get(connection, repo))
+        then = orders.wanted(connection, now, sources, versions or {})
+        if not may_change:
+            orders.check_same(now, then)
+        if digest is not None and digest != orders.digest(connection, now, then):
+            raise StalePreview(
+                f"repository {now.repository.name!r}, or what is in its sources, changed since this was previewed",
+                hint="look at the preview again",
             )
-        if wanted != now:
-            message = "reordered: " + ", ".join(sources)
-            _subscribe_to(app, connection, repository, wanted, message, actor)
-        return _info(connection, repository)
+        if (then.ids, then.versions) != (now.ids, now.versions):
+            for version in set(then.versions.values()) - set(now.versions.values()):
+                bioconductor.name_version(app, connection, version)
+            said = orders.message(now, then)
+            _subscribe_to(app, connection, now.repository, then.ids, said, actor, versions=then.versions)
+        return _info(connection, now.repository)
 
 
 def _subscribe_to(
@@ -219,42 +238,6 @@ def _subscribe_to(
         repository_id=repository.id,
     )
     db_repositories.subscribe_to(connection, repository.id, source_ids, at, versions=kept)
-
-
-def _version(
-    app: App, connection: Connection, repository: Repository, source: Source, wanted: str | None
-) -> str | None:
-    """The version that a subscription wants of its source; None where the source says all.
-
-    Raises:
-        Invalid, BioconductorVersionNotFound
-    """
-    if source.type is not SourceType.BIOCONDUCTOR:
-        if wanted is not None:
-            raise Invalid(f"source {source.name!r} has no versions of Bioconductor", hint="leave --version out")
-        return None
-    if source.version is not None:
-        if wanted not in (None, source.version):
-            raise Invalid(f"source {source.name!r} is of Bioconductor {source.version}", hint="leave --version out")
-        return None
-    if wanted is not None:
-        return bioconductor.name_version(app, connection, wanted)
-    if repository.type is not RepositoryType.BIOCONDUCTOR:
-        raise Invalid(
-            f"a repository of type {repository.type.value} takes one version of {source.name!r}",
-            hint="name it: --version=3.18; `entrepot list bioconductor versions` shows them",
-        )
-    return None
-
-
-def _check_type(repository: Repository, source: Source) -> None:
-    if source.type not in SOURCE_TYPES_OF[repository.type]:
-        allowed = ", ".join(sorted(SOURCE_TYPES_OF[repository.type]))
-        raise WrongType(
-            f"source type must be compatible with repository type: {source.name!r} is of type {source.type.value}, "
-            f"{repository.name!r} of type {repository.type.value}",
-            hint=f"a repository of type {repository.type.value} takes sources of type {allowed}",
-        )
 
 
 def _subscribed(connection: Connection, repository: Repository) -> list[int]:

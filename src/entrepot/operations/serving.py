@@ -71,7 +71,8 @@ class OpenView:
     """A repository at a snapshot. `is_fixed` if what it shows can never change; `changed` is when it last did.
 
     `version` is the catalogue's when the view was opened: at another one the same URL may have other answers.
-    `config` is the configuration in force of a repository of Bioconductor.
+    `shelves` are its binary packages (`operations.shelves`). `config` is the configuration in force of a repository of
+    Bioconductor.
     """
 
     repository: Repository
@@ -82,6 +83,8 @@ class OpenView:
     times: Mapping[TransactionId, datetime]
     filled: int
     view: DatabaseView
+    sources: Mapping[int, Source]
+    shelves: tuple[Shelf, ...] = ()
     config: bytes = b""
 
     @property
@@ -161,6 +164,8 @@ def open_view(app: App, repo: str, snapshot: str, *, who: Callable[[], Access], 
         times=resolved.times,
         filled=resolved.filled,
         view=DatabaseView(app, resolved.cuts, resolved.sources, resolved.shelves),
+        sources=resolved.sources,
+        shelves=resolved.shelves,
         config=resolved.config,
     )
 

@@ -231,7 +231,7 @@ def _packages(connection: Connection, sources: Sequence[Source], parts: Mapping[
     for source in sources:
         if source.is_pinned:
             cut = cut_of(source, history.last_upto(source.id, history.newest()), None, history)
-            packages[source.id] = db_listings.count_visible(connection, cut)[0] if cut.pin is not None else 0
+            packages[source.id] = db_listings.count_current(connection, cut) if cut.pin is not None else 0
     return packages | {id_: sum(packages.get(part, 0) for part in some) for id_, some in parts.items()}
 
 

@@ -249,20 +249,29 @@ def list_builds(
         return _named(connection, rows), total
 
 
+def get_build(app: App, id_: int, *, access: Access = INSIDE) -> BuildInfo:
+    """An attempt. Raises BinaryBuildNotFound: there is none, or they don't see it."""
+    with app.db.read() as connection:
+        return _named(connection, [_build(connection, id_, access)[0]])[0]
+
+
 def read_log(app: App, id_: int, *, access: Access = INSIDE) -> str:
     """The log of an attempt. Raises BinaryBuildNotFound: there is none, or they don't see it."""
     with app.db.read() as connection:
-        seen = sight(connection, access)
-        found = db_targets.build_of(connection, id_)
-        if found is not None and not seen.sees_all:
-            build = found[0]
-            is_seen = (build.target_id, build.source_id) in builds_seen(connection, seen)
-            found = found if is_seen else None
+        return _build(connection, id_, access)[1]
+
+
+def _build(connection: Connection, id_: int, access: Access) -> tuple[BinaryBuild, str]:
+    seen = sight(connection, access)
+    found = db_targets.build_of(connection, id_)
+    if found is not None and not seen.sees_all:
+        build = found[0]
+        found = found if (build.target_id, build.source_id) in builds_seen(connection, seen) else None
     if found is None:
         raise BinaryBuildNotFound(
             f"there is no binary build {id_}", hint="`entrepot list binary-builds` shows their numbers"
         )
-    return found[1]
+    return found
 
 
 def last_build(

@@ -10,7 +10,7 @@ finds that the job is no longer its own, and changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,6 +39,10 @@ AT_ONCE: dict[str, Callable[[Settings], int]] = {
     "binaries": lambda settings: settings.git.concurrent_builds,
 }
 """How many jobs of a kind run at once in the whole installation; of other kinds as many as the engine takes."""
+
+HEAD, TAIL = 2_000, 18_000
+"""Lines of a job's log that are kept of its beginning and of its end: a run of a build target may go on for days."""
+_PIECE = 1000
 
 Stamped = tuple[datetime, str]
 """A line for a job's log with its time."""
@@ -129,6 +133,25 @@ def read_log(app: App, id_: int, *, after: int, limit: int, access: Access = INS
     with app.db.read() as connection:
         _seen(connection, id_, sight(connection, access))
         return db_jobs.lines(connection, id_, after=after, limit=limit)
+
+
+def read_end_of_log(app: App, id_: int, *, limit: int, access: Access = INSIDE) -> tuple[list[Line], int]:
+    """The last lines of a job's log, and how many there are in all. Raises JobNotFound, as `read_log`."""
+    with app.db.read() as connection:
+        _seen(connection, id_, sight(connection, access))
+        return db_jobs.last_lines(connection, id_, limit=limit)
+
+
+def whole_log(app: App, id_: int, *, access: Access = INSIDE) -> Iterator[str]:
+    """The text of a job's log in pieces: it may be long. Raises JobNotFound, before the first piece."""
+    lines, _ = read_log(app, id_, after=0, limit=_PIECE, access=access)
+
+    def pieces(lines: Sequence[Line]) -> Iterator[str]:
+        while lines:
+            yield "".join(f"{line.text}\n" for line in lines)
+            lines, _ = read_log(app, id_, after=lines[-1].id, limit=_PIECE)
+
+    return pieces(lines)
 
 
 def check_may_cancel(app: App, id_: int, access: Access) -> None:
@@ -257,7 +280,7 @@ def beat(app: App, beats: Sequence[Beat], *, worker: str) -> None:
         for one in beats:
             values = {"step": one.step, "done": one.done, "total": one.total, "heartbeat": now}
             if db_jobs.change_ours(connection, one.job.id, worker=worker, attempt=one.job.attempts, **values):
-                db_jobs.add_lines(connection, one.job.id, one.lines)
+                _add_lines(connection, one.job.id, one.lines)
 
 
 def end(app: App, job: Job, how: End, lines: Sequence[Stamped], *, worker: str) -> bool:
@@ -272,10 +295,17 @@ def end(app: App, job: Job, how: End, lines: Sequence[Stamped], *, worker: str) 
     with app.db.write(shows=False) as connection:
         if not db_jobs.change_ours(connection, job.id, worker=worker, attempt=job.attempts, **values):
             return False
-        db_jobs.add_lines(connection, job.id, [*lines, (now, how.line)])
+        _add_lines(connection, job.id, [*lines, (now, how.line)])
         if how.state == "cancelled":
             _after_cancel(app, connection, job)
     return True
+
+
+def _add_lines(connection: Connection, id_: int, lines: Sequence[Stamped]) -> None:
+    """Append to a job's log; of one that is long, the oldest lines but the very first ones go."""
+    db_jobs.add_lines(connection, id_, lines)
+    if lines:
+        db_jobs.trim_lines(connection, id_, head=HEAD, tail=TAIL)
 
 
 def prune(app: App) -> int:

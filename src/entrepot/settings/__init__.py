@@ -38,6 +38,7 @@ from entrepot.settings.sections import (
     Server,
     StorageSection,
     Sysreqs,
+    Usage,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "Settings",
     "StorageSection",
     "Sysreqs",
+    "Usage",
     "describe",
     "load_settings",
     "parse_listen",
@@ -78,6 +80,7 @@ class Settings(Section):
     local: Local = Local()
     git: Git = Git()
     sysreqs: Sysreqs = Sysreqs()
+    usage: Usage = Usage()
     repos: Repos = Repos()
     authentication: Authentication = Authentication()
     openid_connect: OpenIdConnect = OpenIdConnect()

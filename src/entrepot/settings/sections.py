@@ -267,6 +267,15 @@ class Sysreqs(Section):
         return cron(value)
 
 
+class Usage(Section):
+    """`[usage]`: how often packages are downloaded."""
+
+    enabled: bool = Field(
+        default=True, description="count downloads, without addresses and names of those who download"
+    )
+    keep_days: int = Field(default=730, ge=1, le=36_500, description="days that counts are kept")
+
+
 class Repos(Section):
     """`[repos]`: names of repositories created at the first start; empty: none."""
 

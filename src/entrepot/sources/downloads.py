@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError, Invalid, UpstreamInvalid, UpstreamLacksFile
-from entrepot.core.model import File, Listed, Sha256
+from entrepot.core.model import File, Listed, Sha256, SourceType
 from entrepot.db import files as db_files
 from entrepot.db import sources as db_sources
 from entrepot.db import transactions as db_transactions
@@ -136,6 +136,9 @@ def _learn(app: App, file: File, sink: Sink, *, size: int, md5: str, sha256: Sha
         db_files.learn(connection, file.id, **facts)
         if described is not None and db_files.description(connection, file.id) is None:
             db_files.add_descriptions(connection, [(file.id, described[1])])
+            if db_sources.by_id(connection, row.source_id).type is SourceType.BIOCONDUCTOR_PART:
+                # Its titles are told nowhere else.
+                db_sources.note_filled(connection, [row.source_id])
 
 
 def _read_description(sink: Sink) -> tuple[str, str] | None:

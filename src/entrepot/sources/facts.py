@@ -112,6 +112,8 @@ def _write(
             report("writing facts", len(new) + start, len(new) + len(other))
             db_facts.change(connection, source.id, other[start : start + PIECE])
         db_sources.update_mirror(connection, source.id, facts=validators)
+        if new or other:
+            db_sources.note_filled(connection, [source.id])
     return Learnt(len(found), len(new), len(other))
 
 
@@ -158,4 +160,7 @@ def _keep(app: App, read: dict[int, str]) -> None:
         return
     with app.db.write(shows=False) as connection:
         known = db_files.documents(connection, read)
-        db_files.add_descriptions(connection, [(id_, text) for id_, text in read.items() if id_ not in known])
+        new = [(id_, text) for id_, text in read.items() if id_ not in known]
+        db_files.add_descriptions(connection, new)
+        found = db_files.by_ids(connection, [id_ for id_, _ in new])
+        db_sources.note_filled(connection, {file.source_id for file in found.values()})

@@ -63,10 +63,7 @@ def learn(app: App, connection: Connection, source: Source, cut: Cut, package: P
         if state is None or state.checked < cut.at:
             raise Unlearned(partial(read, app, source, package))
         if not state.is_dated:
-            raise FileNotListed(
-                f"dates are not available for {package!r} here: upstream does not tell when its files were uploaded",
-                hint="use 'latest'",
-            )
+            raise undated(package)
         return None
     if state is None:
         raise Unlearned(partial(read, app, source, package))
@@ -77,6 +74,14 @@ def learn(app: App, connection: Connection, source: Source, cut: Cut, package: P
     if waiting is None:
         read(app, source, package)
     return waiting or now + SOON
+
+
+def undated(package: PackageName) -> FileNotListed:
+    """What is told of a project as of a past time whose files have no times."""
+    return FileNotListed(
+        f"dates are not available for {package!r} here: upstream does not tell when its files were uploaded",
+        hint="use 'latest'",
+    )
 
 
 def read(app: App, source: Source, package: PackageName) -> Flight[None]:

@@ -274,7 +274,7 @@ def _action(scope: Mapping[str, Any], wanted: Asked | None) -> str:
     method: str = scope["method"]
     if wanted is None:
         return f"{method} /__api__"
-    if method in _READS and wanted.need in (Need.READ_REPOSITORY, Need.CHECK_REPOSITORY):
+    if method in _READS and wanted.need is Need.READ_REPOSITORY:
         return READ_REPO
     if method in _READS and wanted.need is Need.READ_SOURCE:
         return "read source"

@@ -74,6 +74,7 @@ QUIET = frozenset(
         ("POST", "/filter/packages"),
         ("POST", "/repos/{repo}/sysreqs"),
         ("POST", "/repos/{repo}/check"),
+        ("POST", "/repos/{repo}/sources/preview"),
         ("POST", "/encrypt"),
     }
 )

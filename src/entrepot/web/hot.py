@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Literal, NamedTuple
 
+from entrepot.core.usage import Download
 from entrepot.documents import Rendered
 from entrepot.web.reply import ALWAYS, Headers, of_unchanged
 
@@ -58,8 +59,9 @@ class Ready:
     topics that it is of.
 
     `document` is the key of the rendered index that it is, `digest` that of its bytes. `expires` is when it has to be
-    made anew, in seconds since 1970. `tally` is called each time that it is given out. `closed` is the id of the
-    repository if that is read with a token alone: the answer is then for those who may.
+    made anew, in seconds since 1970. `tally` is called each time that it is given out; a whole one is counted as
+    `download`. `closed` is the id of the repository if that is read with a token alone: the answer is then for those
+    who may.
     """
 
     version: int
@@ -69,6 +71,7 @@ class Ready:
     expires: float | None = None
     topics: Collection[str] = ()
     tally: Callable[[], None] | None = None
+    download: Download | None = None
     closed: int | None = None
 
     @property

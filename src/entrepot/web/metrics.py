@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.metrics_core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from entrepot.core.answers import SendFile
 from entrepot.core.platforms import Fallback
@@ -15,11 +17,26 @@ Tally = Callable[[], None]
 CONTENT_TYPE = CONTENT_TYPE_LATEST.encode()
 
 
-class Metrics:
-    """The counters of one process."""
+class _Lost(Collector):
+    """A counter that somebody else counts."""
 
-    def __init__(self) -> None:
+    def __init__(self, lost: Callable[[], int]) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        yield CounterMetricFamily(
+            "entrepot_usage_lost",
+            "Downloads missing in the usage statistics, because more came than fit until they are written down",
+            value=self._lost(),
+        )
+
+
+class Metrics:
+    """The counters of one process; `lost` tells how many downloads could not be counted."""
+
+    def __init__(self, lost: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
+        self._registry.register(_Lost(lost))
         self._binary = Counter(
             "entrepot_binary_routing_binary",
             "Binary packages given at the addresses of source packages",

@@ -23,8 +23,8 @@ class Need(Enum):
     OPEN = "nothing"
     KNOWN = "a token"
     LIMITED = "nothing; it shows and takes what they may see"
+    READ_ALL = "reading all repositories"
     READ_REPOSITORY = "reading the repository in its path"
-    CHECK_REPOSITORY = "a token, and reading the repository in its path"
     READ_SOURCE = "seeing the source in its path"
     WRITE_SOURCE = "writing to the source in its path"
     ADMIN = "everything"
@@ -33,8 +33,12 @@ class Need(Enum):
 POLICY: Mapping[tuple[str, str], Need] = {
     ("GET", "/status"): Need.OPEN,
     ("GET", "/openapi.json"): Need.OPEN,
+    ("GET", "/storage"): Need.READ_ALL,
+    ("GET", "/queue"): Need.LIMITED,
     ("GET", "/transactions/{id}"): Need.LIMITED,
+    ("GET", "/transactions/{id}/changes"): Need.LIMITED,
     ("GET", "/transactions/{id}/log"): Need.LIMITED,
+    ("GET", "/transactions/{id}/log.txt"): Need.LIMITED,
     # repositories
     ("GET", "/repos"): Need.LIMITED,
     ("POST", "/repos"): Need.ADMIN,
@@ -44,23 +48,38 @@ POLICY: Mapping[tuple[str, str], Need] = {
     ("GET", "/repos/{repo}/sources"): Need.READ_REPOSITORY,
     ("POST", "/repos/{repo}/sources"): Need.ADMIN,
     ("PUT", "/repos/{repo}/sources"): Need.ADMIN,
+    ("POST", "/repos/{repo}/sources/preview"): Need.ADMIN,
     ("DELETE", "/repos/{repo}/sources/{source}"): Need.ADMIN,
+    ("GET", "/repos/{repo}/search"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/search/facets"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/near"): Need.READ_REPOSITORY,
+    ("GET", "/search"): Need.LIMITED,
     ("GET", "/repos/{repo}/packages"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/packages/{name}"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/packages/{name}/releases"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/packages/{name}/history"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/packages/{name}/readme"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/packages/{name}/dependencies"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/packages/{name}/dependents"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/packages/{name}/binaries"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/packages/{name}/binaries/logs"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/packages/{name}/sysreqs"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/transactions"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/transaction-dates"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/first-transaction"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/days"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/binaries"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/diff"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/setup"): Need.READ_REPOSITORY,
+    ("GET", "/repos/{repo}/setup/choices"): Need.READ_REPOSITORY,
     ("GET", "/repos/{repo}/sysreqs"): Need.READ_REPOSITORY,
     ("POST", "/repos/{repo}/sysreqs"): Need.READ_REPOSITORY,
-    ("POST", "/repos/{repo}/check"): Need.CHECK_REPOSITORY,
+    ("POST", "/repos/{repo}/check"): Need.READ_REPOSITORY,
     ("POST", "/filter/packages"): Need.LIMITED,
+    ("GET", "/repos/{repo}/packages/{name}/downloads"): Need.READ_REPOSITORY,
+    ("GET", "/metrics/packages"): Need.LIMITED,
+    ("GET", "/metrics/packages.csv"): Need.LIMITED,
+    ("GET", "/metrics/days"): Need.LIMITED,
     # sources
     ("GET", "/sources"): Need.LIMITED,
     ("POST", "/sources"): Need.ADMIN,
@@ -99,6 +118,7 @@ POLICY: Mapping[tuple[str, str], Need] = {
     ("GET", "/jobs"): Need.LIMITED,
     ("GET", "/jobs/{id}"): Need.LIMITED,
     ("GET", "/jobs/{id}/logs"): Need.LIMITED,
+    ("GET", "/jobs/{id}/log.txt"): Need.LIMITED,
     ("POST", "/jobs/{id}/cancel"): Need.LIMITED,
     ("GET", "/build-targets"): Need.LIMITED,
     ("POST", "/build-targets"): Need.ADMIN,
@@ -107,7 +127,9 @@ POLICY: Mapping[tuple[str, str], Need] = {
     ("POST", "/build-targets/{name}/run"): Need.ADMIN,
     ("POST", "/build-targets/{name}/rerun"): Need.ADMIN,
     ("GET", "/binary-builds"): Need.LIMITED,
+    ("GET", "/binary-builds/{id}"): Need.LIMITED,
     ("GET", "/binary-builds/{id}/log"): Need.LIMITED,
+    ("GET", "/binary-builds/{id}/log.txt"): Need.LIMITED,
     # the installation
     ("GET", "/bioconductor/versions"): Need.OPEN,
     ("GET", "/sysreqs/rules"): Need.OPEN,
@@ -168,14 +190,16 @@ def check(app: App, access: Access, wanted: Asked) -> None:
     need = wanted.need
     if need in (Need.OPEN, Need.LIMITED) or access.is_admin:
         return
-    if need in (Need.ADMIN, Need.KNOWN, Need.CHECK_REPOSITORY) and not access.is_known:
+    if need in (Need.ADMIN, Need.KNOWN) and not access.is_known:
         raise Unauthenticated("this needs a token", hint=HOW_TO_ASK)
     if need is Need.ADMIN:
         raise missing(Scope.GLOBAL_ADMIN)
     if need is Need.KNOWN:
         return
-    if need in (Need.READ_REPOSITORY, Need.CHECK_REPOSITORY):
+    if need is Need.READ_REPOSITORY:
         operations.admit_to_repository(app, access, wanted.named["repo"])
+    elif need is Need.READ_ALL:
+        operations.admit_to_all(app, access)
     elif need is Need.READ_SOURCE:
         operations.admit_to_source(app, access, wanted.named["source"])
     else:

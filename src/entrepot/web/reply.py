@@ -27,6 +27,8 @@ Chunks = Callable[[int, int | None], AsyncIterator[bytes]]
 """The bytes [start, end) of an entity; to the end where `end` is None."""
 
 PATHSEND = "http.response.pathsend"
+SENT = "entrepot.sent"
+"""A message of type `PATHSEND` may have a function under this key: the server calls it when all is sent."""
 REASON = "entrepot.reason"
 """The server takes a message of type `http.response.start` with the reason phrase as bytes under this key."""
 NOT_KEPT = "no-store"
@@ -84,6 +86,8 @@ class Reply:
     def __init__(self, request: Request, receive: Receive, send: Send) -> None:
         self.request = request
         self.started = False
+        self.is_whole = False
+        """Whether a whole entity was sent to somebody who asked for it, as far as that is known."""
         self.is_private = False
         """Whether the answer is of a closed repository: no cache that others use may keep it."""
         self._receive = receive
@@ -113,16 +117,18 @@ class Reply:
                 if gone.done():
                     return
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
+            self.is_whole = start == 0 and end == size and not gone.done()
         await self._send({"type": "http.response.body", "body": b""})
 
     async def path(self, headers: Headers, etag: str | None, size: int, path: str) -> None:
         """Let the server send a whole file of `size` bytes by itself (ASGI's `http.response.pathsend`)."""
         told = [*headers, (b"accept-ranges", b"bytes"), (b"content-length", str(size).encode())]
         await self._start(200, _with_etag(told, etag))
-        await self._send({"type": "http.response.pathsend", "path": path})
+        await self._send({"type": PATHSEND, "path": path, SENT: self._note_whole})
 
-    async def by_front(self, headers: Headers, etag: str | None, where: tuple[bytes, bytes]) -> None:
-        """Let the front server send a file, and ranges of it; `where` is the header that it looks for."""
+    async def by_front(self, headers: Headers, etag: str | None, size: int, where: tuple[bytes, bytes]) -> None:
+        """Let the front server send a file, `size` bytes, or ranges of it; `where` is the header that it looks for."""
+        self.is_whole = self.request.method == "GET" and self._wants_all(etag, size)
         await self._start(200, [*_with_etag(headers, etag), where, (b"content-length", b"0")])
         await self._send({"type": "http.response.body", "body": b""})
 
@@ -173,6 +179,19 @@ class Reply:
         if status >= 500:
             _log.warning("%s: %s", self.request.path, error)
         await self.text(status, plain(error), headers)
+
+    def _wants_all(self, etag: str | None, size: int) -> bool:
+        """Whether a request for `size` bytes is for all of them."""
+        wanted = self.request.headers.get("range")
+        if not wanted or not self._range_applies(etag):
+            return True
+        try:
+            return parse_range(wanted, size) == (0, size)
+        except RangeNotSatisfiable:
+            return False
+
+    def _note_whole(self) -> None:
+        self.is_whole = True
 
     @asynccontextmanager
     async def _watch(self) -> AsyncIterator[asyncio.Task[None]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from entrepot.web.reply import PATHSEND, Send
+from entrepot.web.reply import PATHSEND, SENT, Send
 
 _PIECE = 1024 * 1024
 """Bytes of a file that are handed to the kernel at once, at most."""
@@ -31,6 +31,7 @@ def with_pathsend(cycle: RequestResponseCycle, plain: Send) -> Send:
         except ConnectionError:
             cycle.disconnected = True  # which uvicorn is about to learn
         if not cycle.disconnected:
+            message.get(SENT, _nothing)()
             cycle.expected_content_length = 0
             await plain({"type": "http.response.body", "body": b""})
 
@@ -83,6 +84,10 @@ async def _writable(loop: asyncio.AbstractEventLoop, cycle: RequestResponseCycle
             await asyncio.wait([ready], timeout=1)
     finally:
         loop.remove_writer(out)
+
+
+def _nothing() -> None:
+    pass
 
 
 def _set(ready: asyncio.Future[None]) -> None:

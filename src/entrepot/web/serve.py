@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, quote
 
 from entrepot.app import App
@@ -24,12 +24,14 @@ from entrepot.core.answers import Answer, Ask, Document, LargeDocument, MovedTo,
 from entrepot.core.errors import EntrepotError, FileNotListed, UpstreamUnavailable
 from entrepot.core.model import File, RepositoryType
 from entrepot.core.platforms import BinaryAsk
+from entrepot.core.usage import Download, download
 from entrepot.documents import OnDisk, Rendered
+from entrepot.ecosystems.useragents import client_of
 from entrepot.flights import Flight
 from entrepot.operations import serving, view
 from entrepot.operations.serving import OpenView
 from entrepot.storage import Key
-from entrepot.web import hot
+from entrepot.web import filehead, hot
 from entrepot.web.audit import note_read, remember
 from entrepot.web.door import Door
 from entrepot.web.errors import plain
@@ -79,6 +81,16 @@ class _Stored:
     content: bytes | None
 
 
+class _Counts(NamedTuple):
+    """What counts answers with a file for Prometheus, and what whole ones are counted as in usage statistics."""
+
+    tally: Tally | None = None
+    download: Download | None = None
+
+
+_NO_COUNTS = _Counts()
+
+
 class Serve:
     """The ASGI application for `/{repository}/...`."""
 
@@ -86,7 +98,7 @@ class Serve:
         self._app = app
         self._door = door
         self._rendering: dict[str, asyncio.Future[Rendered | OnDisk]] = {}
-        self.metrics = Metrics()
+        self.metrics = Metrics(lambda: app.usage.lost)
         self.hot = HotAnswers(
             is_fresh=app.db.is_fresh,
             document=app.documents.in_memory,
@@ -231,24 +243,18 @@ class Serve:
 
     async def _file(self, opened: OpenView, answer: SendFile, stored: _Stored | None, reply: Reply) -> None:
         file = answer.listed.file
-        headers: Headers = [
-            (b"content-type", answer.media_type.encode()),
-            (b"cache-control", (FIXED if opened.is_fixed else LATEST_FILE).encode()),
-            (b"content-disposition", f'attachment; filename="{file.name}"'.encode()),
-            *_package_headers(answer),
-        ]
-        tally = self.metrics.of_file(answer)
-        if tally is not None:
-            tally()
-        modified = http_date(file.published) if file.published else None
+        headers = filehead.headers_of(answer, FIXED if opened.is_fixed else LATEST_FILE)
+        counts = _Counts(self.metrics.of_file(answer), self._download(opened, answer))
+        if counts.tally is not None:
+            counts.tally()
+        modified, etag = filehead.modified(file), filehead.etag_of(file)
         if modified:
             headers.append((b"last-modified", modified))
-        etag = _file_etag(file)
         if reply.not_modified(etag, modified):
             await reply.unchanged(headers, etag)
         elif stored is not None:
             choice = _BY_AGENT if answer.varies else None
-            await self._stored(opened, stored, headers, etag, reply, choice, tally)
+            await self._stored(opened, stored, headers, etag, reply, choice, counts)
         elif reply.request.method == "HEAD" and file.size is not None:
             await reply.entity(headers, etag, file.size, pieces(b""))
         else:
@@ -257,6 +263,15 @@ class Serve:
             if flight.size is None and reply.request.method == "GET" and "range" in reply.request.headers:
                 await flight.result()
             await reply.entity(headers, etag, flight.size, functools.partial(flying, flight))
+        if reply.is_whole and counts.download is not None:
+            self._app.usage.note(counts.download, client_of(reply.request.headers.get("user-agent", "")))
+
+    def _download(self, opened: OpenView, answer: SendFile) -> Download | None:
+        """What a whole file is counted as; None where nobody counts."""
+        if answer.counted_as is None or not self._app.usage.is_on:
+            return None
+        file = answer.listed.file
+        return download(opened.repository.id, file.source_id, file.package, file.version, answer.counted_as)
 
     async def _stored(
         self,
@@ -266,21 +281,21 @@ class Serve:
         etag: str | None,
         reply: Reply,
         choice: Choice | None,
-        tally: Tally | None,
+        counts: _Counts,
     ) -> None:
         """A file of the store: from memory, by the front server or the server itself where they can, else streamed."""
         request = reply.request
         if stored.content is not None:
             body = _body(opened, 200, headers, etag, stored.content)
-            self._keep(opened, request, {"": body}, choice=choice, tally=tally)
+            self._keep(opened, request, {"": body}, choice=choice, counts=counts)
             await reply.entity(headers, etag, stored.size, pieces(stored.content))
             return
         front = self._app.settings.server.send_files
         if stored.path is not None and front:
-            await reply.by_front(headers, etag, _front_header(front, stored))
+            await reply.by_front(headers, etag, stored.size, _front_header(front, stored))
         elif stored.path is not None:
             body = _body(opened, 200, headers, etag, None, size=stored.size, path=str(stored.path))
-            self._keep(opened, request, {"": body}, choice=choice, tally=tally)
+            self._keep(opened, request, {"": body}, choice=choice, counts=counts)
             await send_path(reply, headers, etag, stored.path, stored.size)
         else:
             await reply.entity(headers, etag, stored.size, functools.partial(from_store, self._app, stored.key))
@@ -327,14 +342,14 @@ class Serve:
         document: str | None = None,
         digest: str = "",
         choice: Choice | None = None,
-        tally: Tally | None = None,
+        counts: _Counts = _NO_COUNTS,
     ) -> None:
         """Keep an answer for those who ask the same, as long as the catalogue and what is known of upstreams last."""
         if request.has_query:
             return
         shown, closed = opened.view, opened.repository.id if opened.repository.is_closed else None
         topics = frozenset(shown.topics)
-        ready = Ready(opened.version, bodies, document, digest, shown.expires, topics, tally, closed)
+        ready = Ready(opened.version, bodies, document, digest, shown.expires, topics, *counts, closed)
         accept, agent = (request.headers.get(name, "") for name in ("accept", "user-agent"))
         self.hot.keep(request.path.encode("latin-1"), ready, choose=choice, accept=accept, agent=agent)
 
@@ -356,20 +371,6 @@ def _binary_ask(opened: OpenView, distribution: str, agent: str, request: Reques
     return read(distribution, agent, r=r, arch=arch)
 
 
-def _package_headers(answer: SendFile) -> Headers:
-    """What clients are told of a package of R: whether it is source or binary, for what, and why not."""
-    if answer.package_type is None:
-        return []
-    headers = [(b"x-package-type", answer.package_type.encode())]
-    if answer.platform is not None:
-        headers.append((b"x-package-binary-tag", answer.platform.tag.encode()))
-    if answer.fallback is not None:
-        headers.append((b"x-package-binary-fallback", answer.fallback.value.encode()))
-    if answer.varies:
-        headers.append((b"vary", b"user-agent"))
-    return headers
-
-
 def _about(opened: OpenView, snapshot: str) -> str:
     """A page for those who open a repository's URL in a browser, and for renv, which looks for Nexus in it."""
     repository = opened.repository
@@ -386,12 +387,6 @@ def _about(opened: OpenView, snapshot: str) -> str:
 
 def _document_etag(found: Rendered | OnDisk, encoding: str) -> str:
     return f'"{found.digest}-{encoding}"' if encoding else f'"{found.digest}"'
-
-
-def _file_etag(file: File) -> str | None:
-    """The same before and after a file was fetched: a mirror's index tells the MD5 from the start."""
-    digest = file.md5 or file.sha256
-    return f'"{digest}"' if digest else None
 
 
 def _front_header(front: str, stored: _Stored) -> tuple[bytes, bytes]:

@@ -30,7 +30,7 @@ def configure(context: Context, **options: Any) -> uvicorn.Config:
     serve = Serve(context.app, context.door)
     return uvicorn.Config(
         _site(context, serve),
-        http=wire_for(serve.hot, context.door),
+        http=wire_for(serve.hot, context.door, context.app.usage),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -15,6 +15,9 @@ from typing import Any, ClassVar, NamedTuple, cast
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from entrepot.core.usage import Client
+from entrepot.db.usagelog import UsageLog
+from entrepot.ecosystems.useragents import client_of
 from entrepot.web.bounds import BoundedHeads
 from entrepot.web.door import Door
 from entrepot.web.hot import Body, Hit, HotAnswers, Ready
@@ -44,10 +47,11 @@ _UNUSUAL = frozenset(
 
 
 class Wire(BoundedHeads):
-    """uvicorn's protocol with a short way for finished answers; `hot` and `door` are set by `wire_for`."""
+    """uvicorn's protocol with a short way for finished answers; `hot`, `door` and `usage` are set by `wire_for`."""
 
     hot: ClassVar[HotAnswers]
     door: ClassVar[Door]
+    usage: ClassVar[UsageLog]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -92,15 +96,15 @@ class Wire(BoundedHeads):
         hit = self.hot.find(path, wants.accept, wants.agent) if wants is not None else None
         if wants is None or hit is None or not self._may(hit.ready.closed, wants.authorization):
             return False
-        return self._write(hit, _choose(hit.ready, wants), wants.condition, is_head=method == b"HEAD")
+        return self._write(hit, _choose(hit.ready, wants), wants, is_head=method == b"HEAD")
 
     def _may(self, closed: int | None, authorization: bytes | None) -> bool:
         """Whether an answer may be given out; of a closed repository to those whose token was looked up just now."""
         return closed is None or (authorization is not None and self.door.reads(authorization, closed))
 
-    def _write(self, hit: Hit, body: Body, condition: bytes | None, *, is_head: bool) -> bool:
+    def _write(self, hit: Hit, body: Body, wants: _Wants, *, is_head: bool) -> bool:
         own = b"".join([b"%s: %s\r\n" % header for header in self.server_state.default_headers])
-        if condition is not None and body.etag is not None and _matches(condition, body.etag):
+        if wants.condition is not None and body.etag is not None and _matches(wants.condition, body.etag):
             self.transport.write(b"%s%s\r\n" % (body.unchanged, own))
         elif is_head:
             self.transport.write(b"%s%s\r\n" % (body.head, own))
@@ -109,6 +113,8 @@ class Wire(BoundedHeads):
             if content is None:
                 return False
             self.transport.writelines((b"%s%s\r\n" % (body.head, own), content))
+            if hit.ready.download is not None:
+                self.usage.note(hit.ready.download, wants.client)
         if hit.ready.tally is not None:
             hit.ready.tally()
         self.server_state.total_requests += 1
@@ -136,18 +142,19 @@ class Wire(BoundedHeads):
             self.transport.close()
 
 
-def wire_for(hot: HotAnswers, door: Door) -> type[Wire]:
+def wire_for(hot: HotAnswers, door: Door, usage: UsageLog) -> type[Wire]:
     """The protocol over these answers, for `uvicorn.Config(http=...)`; `door` tells who may have those of closed
-    repositories."""
-    return type("WireOver", (Wire,), {"hot": hot, "door": door})
+    repositories, `usage` counts downloads."""
+    return type("WireOver", (Wire,), {"hot": hot, "door": door, "usage": usage})
 
 
 class _Wants(NamedTuple):
-    """What matters of a request's headers: Accept, User-Agent, If-None-Match, the encodings that are liked, the best
-    first, and Authorization."""
+    """What matters of a request's headers: Accept, User-Agent and which client that is, If-None-Match, the encodings
+    that are liked, the best first, and Authorization."""
 
     accept: str
     agent: str
+    client: Client
     condition: bytes | None
     encodings: tuple[str, ...]
     authorization: bytes | None
@@ -168,7 +175,7 @@ def _read(lines: bytes) -> _Wants | None:
     names = (b"accept", b"user-agent", b"accept-encoding")
     accept, agent, accepted = (headers.get(name, b"").decode("latin-1") for name in names)
     condition, authorization = headers.get(b"if-none-match"), headers.get(b"authorization")
-    return _Wants(accept, agent, condition, encodings(accepted), authorization)
+    return _Wants(accept, agent, client_of(agent), condition, encodings(accepted), authorization)
 
 
 _wants = lru_cache(maxsize=256)(_read)

@@ -100,6 +100,12 @@ class Tar:
         self._left = 0
         return data
 
+    def part(self, most: int) -> bytes:
+        """What is left of the present entry's content, and no more than `most` bytes."""
+        data = self._exactly(min(self._left, most))
+        self._left -= len(data)
+        return data
+
     def _begin(self, size: int) -> None:
         self._left, self._padding = size, -size % _BLOCK
 

@@ -25,6 +25,8 @@ from entrepot.core.requirements import (
 from entrepot.ecosystems.python import names, poetry, requirementlines
 
 _SHOWN = 100
+_LONGEST_BOUNDS = 1000
+"""Characters of all bounds of one package in a list of constraints, which come to each of its requirements."""
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 _NO_PACKAGE = {
     ListFormat.LINES: "a line is such as numpy, numpy>=1.26,<3 or uvicorn[standard]==0.34.0",
@@ -108,14 +110,20 @@ def _constrained(requirements: Sequence[Requirement], constraints: Sequence[Requ
 
     A constraint of some environments only is left out: joined, it would take versions from the others too.
     """
-    of_name: dict[str, list[Requirement]] = {}
+    of_name: dict[tuple[str, str], list[str]] = {}
     for constraint in constraints:
-        of_name.setdefault(constraint.package, []).append(constraint)
+        of_name.setdefault((constraint.package, constraint.marker), []).append(constraint.specifier)
+    joint = {key: requirementlines.joined(*held) for key, held in of_name.items()}
+    for (package, _), bounds in joint.items():
+        if len(bounds) > _LONGEST_BOUNDS:
+            raise Invalid(f"the constraints have too many bounds of {package!r}")
     result = []
     for wanted in requirements:
-        held = [c.specifier for c in of_name.get(wanted.package, ()) if c.marker in ("", wanted.marker)]
+        held = {joint.get((wanted.package, marker)) for marker in ("", wanted.marker)} - {None}
         if held:
-            wanted = replace(wanted, specifier=requirementlines.joined(wanted.specifier, *held))
+            wanted = replace(
+                wanted, specifier=requirementlines.joined(wanted.specifier, *(each or "" for each in held))
+            )
         result.append(wanted)
     return result
 

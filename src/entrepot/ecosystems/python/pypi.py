@@ -12,7 +12,7 @@ from entrepot.core.errors import FileNotListed, NotAcceptable
 from entrepot.core.model import File, Listed, PackageName, Sha256
 from entrepot.ecosystems.python import jsonapi, simple
 from entrepot.ecosystems.python.entry import unpack
-from entrepot.ecosystems.python.names import is_file_name, is_name, normalize
+from entrepot.ecosystems.python.names import is_file_name, is_name, normalize, parse_file_name
 from entrepot.ecosystems.python.simple import ProjectView, Shown
 
 METADATA = ".metadata"
@@ -145,7 +145,7 @@ def _file(view: View, project: PackageName, name: str) -> SendFile:
     """A file, or a metadata document beside one, by the file's exact name."""
     files = {listed.file.name: listed for listed in _files(view, project)}
     if name in files:
-        return SendFile(files[name], _media_type(name))
+        return SendFile(files[name], _media_type(name), kind=parse_file_name(project, name).kind)
     described = files.get(name.removesuffix(METADATA)) if name.endswith(METADATA) else None
     if described is None:
         raise FileNotListed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from entrepot.core.answers import Answer, Ask, Document, Index, SendFile, View
 from entrepot.core.errors import FileNotListed
@@ -46,7 +47,10 @@ def _of_sources(ask: Ask, view: View, *, told: Callable[[File], bool]) -> Answer
         case paths.CurrentIndex():
             return Document("Meta/current.rds", _RDS, lambda: _file_list(view, FileStatus.CURRENT, render_current))
         case paths.SourceFile() as asked:
-            return _file(_find(asked, view.of_package(asked.package)), ask.binary, view)
+            listed = _find(asked, view.of_package(asked.package))
+            # pak asks at both paths at once: at the one where CRAN would not have it, it is there for nobody to count.
+            is_aside = asked.in_archive == (listed.status is FileStatus.CURRENT)
+            return replace(_file(listed, ask.binary, view), is_aside=is_aside)
         case None:
             raise FileNotListed(
                 f"an R repository has nothing at {ask.tail[:200]!r}",

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from entrepot.core.model import FileStatus, Listed
-from entrepot.core.releases import Described, Release, ReleaseFile, Releases
+from entrepot.core.model import File, FileStatus, Listed
+from entrepot.core.releases import Dependency, Described, Release, ReleaseFile, Releases, links_of, people
 from entrepot.ecosystems.r import dcf, dependencies
+from entrepot.ecosystems.r.base import BASE, R
+from entrepot.ecosystems.r.lists import HOLDS
 from entrepot.ecosystems.r.versions import version_key
+
+_SEPARATOR = re.compile(r"[\s,]+")
 
 
 def releases(rows: Sequence[Listed]) -> Releases | None:
@@ -20,9 +26,40 @@ def releases(rows: Sequence[Listed]) -> Releases | None:
     return Releases(every, next(current, every[0]))
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`core.releases.Standing`: one version is current at most."""
+
+    files: Mapping[int, File]
+
+    def version(self, rows: Collection[tuple[int, FileStatus]]) -> str | None:
+        return next((self.files[id_].version for id_, status in rows if status is FileStatus.CURRENT), None)
+
+    def yanked(self, _: Collection[tuple[int, FileStatus]]) -> Collection[str]:
+        return ()
+
+
 def find(known: Releases, version: str) -> Release | None:
     """The release of a version, which has to be written as the package writes it."""
     return next((release for release in known.every if release.version == version), None)
+
+
+def comes_along(name: str) -> bool:
+    """Whether it is R itself, or what comes with every R."""
+    return name == R or name in BASE
+
+
+def admits(dependency: Dependency, version: str) -> bool | None:
+    """Whether a version is within the bound of a dependency."""
+    if dependency.operator is None or dependency.version is None:
+        return True
+    holds = HOLDS.get(dependency.operator)
+    return holds(version_key(version), version_key(dependency.version)) if holds is not None else None
+
+
+def extra(_: Dependency) -> str | None:
+    """R packages have none."""
+    return None
 
 
 def describe(entry: str | None, document: str | None) -> Described:
@@ -37,4 +74,13 @@ def describe(entry: str | None, document: str | None) -> Described:
         needs_compilation=index.get("NeedsCompilation"),
         dependencies=dependencies.of_description(fields),
         fields=fields,
+        maintainer=people(whole.get("Maintainer")),
+        authors=people(whole.get("Author")),
+        links=links_of(_links(whole)),
     )
+
+
+def _links(fields: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for field, label in (("URL", "Home page"), ("BugReports", "Bug reports")):
+        for url in _SEPARATOR.split(fields.get(field, "")):
+            yield label, url

@@ -33,11 +33,12 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A source package; asked at its current or its archive path, which answer alike."""
+    """A source package; asked at its current or its archive path (`in_archive`), which answer alike."""
 
     package: PackageName
     version: str
     name: str
+    in_archive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,13 @@ def parse(tail: str) -> RPath | None:
     in_archive = _IN_ARCHIVE.fullmatch(rest)
     if in_archive is None:
         return None
-    found = _source_file(in_archive[2])
+    found = _source_file(in_archive[2], in_archive=True)
     return found if found is not None and found.package == in_archive[1] else None
 
 
-def _source_file(name: str) -> SourceFile | None:
+def _source_file(name: str, *, in_archive: bool = False) -> SourceFile | None:
     parts = split_file_name(name)
-    return SourceFile(PackageName(parts[0]), parts[1], name) if parts else None
+    return SourceFile(PackageName(parts[0]), parts[1], name, in_archive) if parts else None
 
 
 def split_file_name(name: str) -> tuple[str, str] | None:

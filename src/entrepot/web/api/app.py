@@ -19,6 +19,8 @@ from entrepot.core.access import ANONYMOUS
 from entrepot.core.errors import EntrepotError, Invalid, TooLarge, TooMany, Unauthenticated
 from entrepot.core.room import is_no_room, out_of_space
 from entrepot.web.api import (
+    aboutpackages,
+    activity,
     audit,
     binaries,
     bioconductor,
@@ -28,17 +30,22 @@ from entrepot.web.api import (
     clients,
     comparing,
     credentials,
+    days,
     devices,
     exchange,
+    handover,
     jobs,
+    metrics,
     proposals,
     repos,
+    search,
     service,
     setup,
     sources,
     sysreqs,
     targets,
     tokens,
+    upkeep,
 )
 from entrepot.web.audit import Audited, note_guarded
 from entrepot.web.context import PREFIX, Context
@@ -50,7 +57,8 @@ from entrepot.web.streams import in_thread
 _log = logging.getLogger(__name__)
 SMALL_BODY = 1024**2
 LISTS = ("/proposals", "/check")
-"""Ends of paths that take lists of packages: lock files have some megabytes."""
+"""Ends of paths that take lists of packages: lock files have some megabytes. Those of callers who are known: what
+anybody may send costs less."""
 LIST_BODY = 32 * 1024**2
 
 
@@ -64,6 +72,11 @@ def make_api(context: Context) -> FastAPI:
     api.router.redirect_slashes = False
     for router in (
         repos.router,
+        aboutpackages.router,
+        search.router,
+        activity.router,
+        days.router,
+        handover.router,
         sources.router,
         binaries.router,
         bioconductor.router,
@@ -78,12 +91,14 @@ def make_api(context: Context) -> FastAPI:
         targets.router,
         sysreqs.router,
         service.router,
+        upkeep.router,
         setup.router,
         tokens.router,
         bootstrap.router,
         devices.router,
         exchange.router,
         audit.router,
+        metrics.router,
     ):
         api.include_router(router, prefix=PREFIX)
     api.add_exception_handler(EntrepotError, _known_error)
@@ -107,7 +122,7 @@ def _check_all_have_rules(api: FastAPI) -> None:
 
 class Guard:
     """Before a body is read: who asks, whether they may, and how much may come (`max_upload` of files, 32 MiB of lists
-    of packages, else 1 MiB)."""
+    of packages of those who are known, else 1 MiB)."""
 
     def __init__(self, app: ASGIApp, *, context: Context) -> None:
         self._app = app
@@ -163,7 +178,9 @@ class Guard:
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises TooLarge, Invalid."""
         headers = Headers(scope=scope)
-        limit = LIST_BODY if scope["path"].endswith(LISTS) else SMALL_BODY
+        is_list, is_known = scope["path"].endswith(LISTS), scope["state"]["access"].is_known
+        limit = LIST_BODY if is_list and is_known else SMALL_BODY
+        for_all = is_list and not is_known
         wanted = scope["state"].get("asked")
         takes_files = wanted is not None and wanted.need is Need.WRITE_SOURCE
         if takes_files and headers.get("content-type", "").startswith("multipart/"):
@@ -175,20 +192,20 @@ class Guard:
             message = await receive()
             came += len(message.get("body", b""))
             if came > limit:
-                raise _too_large(limit)
+                raise _too_large(limit, for_all=for_all)
             return message
 
         async def checked(message: Message) -> None:
             # The framework takes whatever reading a body raises for a malformed one; this is what was wrong.
             if came > limit and message["type"] == "http.response.start":
-                raise _too_large(limit)
+                raise _too_large(limit, for_all=for_all)
             await send(message)
 
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             raise Invalid("Content-Length is not a number")
         if int(length) > limit:
-            raise _too_large(limit)
+            raise _too_large(limit, for_all=for_all)
         await self._app(scope, bounded, checked)
 
 
@@ -206,8 +223,11 @@ def _for_them_alone(send: Send) -> Send:
     return sending
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the request is larger than {limit} bytes", hint="[local] max_upload is the limit of uploads")
+def _too_large(limit: int, *, for_all: bool) -> TooLarge:
+    hint = "[local] max_upload is the limit of uploads"
+    if for_all:
+        hint = "with a token, or signed in, a list of packages may be larger; or check it in parts"
+    return TooLarge(f"the request is larger than {limit} bytes", hint=hint)
 
 
 def _known_error(_: Request, error: Exception) -> JSONResponse:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, status
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 from entrepot.core.errors import Conflict, JobNotFound
@@ -15,6 +16,7 @@ from entrepot.db.jobs import Job
 from entrepot.operations import builders, buildlists, working
 from entrepot.operations.builders import BuilderInfo, Wanted
 from entrepot.operations.buildlists import Build
+from entrepot.operations.buildlogs import LONGEST, last_part
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, Caller, ContextDep, Number, PageDep
 from entrepot.web.api.jobs import JobShape, job_shape
@@ -132,6 +134,7 @@ class BuildShape(BaseModel):
 class BuildLogShape(BaseModel):
     transaction: int
     log: str
+    is_whole: bool
 
 
 @every.get("/git-builders")
@@ -140,9 +143,16 @@ def list_all(app: AppDep, access: Caller) -> list[BuilderShape]:
 
 
 @every.get("/transactions/{id}/log")
-def build_log(app: AppDep, access: Caller, id: Number) -> BuildLogShape:
+def build_log(app: AppDep, access: Caller, id: Number, tail: schemas.Tail = None) -> BuildLogShape:
     """The log of the attempt at a build that a transaction records."""
-    return BuildLogShape(transaction=id, log=buildlists.read_log(app, id, access=access))
+    log, is_whole = last_part(buildlists.read_log(app, id, access=access), tail or LONGEST)
+    return BuildLogShape(transaction=id, log=log, is_whole=is_whole)
+
+
+@every.get("/transactions/{id}/log.txt", response_class=PlainTextResponse)
+def build_text(app: AppDep, access: Caller, id: Number) -> PlainTextResponse:
+    """The same as text."""
+    return PlainTextResponse(buildlists.read_log(app, id, access=access), headers=schemas.TEXT_HEADERS)
 
 
 @every.get("/sources/{source}/git-builds")

@@ -10,7 +10,7 @@ from entrepot.core.requirements import ListFormat
 from entrepot.operations import checking
 from entrepot.operations.checking import Checking
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import AppDep
+from entrepot.web.api.deps import AppDep, Caller
 
 router = APIRouter(tags=["checking"])
 
@@ -21,6 +21,7 @@ class CheckRequest(schemas.In):
     text: str = Field(alias="list")
     constraints: str | None = None
     snapshot: str = "latest"
+    bioc_version: str | None = Field(default=None, max_length=20)
 
 
 class EntryShape(BaseModel):
@@ -91,7 +92,16 @@ class CheckShape(BaseModel):
 
 
 @router.post("/repos/{repo}/check", response_model=CheckShape)
-def check_list(app: AppDep, repo: str, body: CheckRequest) -> Response:
-    found = checking.check(app, repo, body.text, constraints=body.constraints, snapshot=body.snapshot)
+def check_list(app: AppDep, access: Caller, repo: str, body: CheckRequest) -> Response:
+    """Which entries of a list can be served; without a token within narrower bounds."""
+    found = checking.check(
+        app,
+        repo,
+        body.text,
+        constraints=body.constraints,
+        snapshot=body.snapshot,
+        bioc_version=body.bioc_version,
+        bounds=checking.OF_KNOWN if access.is_known else checking.OF_ANYBODY,
+    )
     # Written here: the framework would look at each of 100,000 entries once more.
     return Response(CheckShape.of(found).model_dump_json(), media_type="application/json")

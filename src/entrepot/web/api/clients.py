@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from entrepot.app import App
 from entrepot.core.errors import EntrepotError
-from entrepot.operations import filtering, lookups, records
+from entrepot.operations import filtering, lookups, records, usage
 from entrepot.operations.access import admit_to_repository
 from entrepot.operations.browsing import Opened
 from entrepot.operations.filtering import Found, Wanted
@@ -84,7 +84,9 @@ def _lines(app: App, opened: Opened, body: Filter) -> Iterator[bytes]:
     try:
         for piece in filtering.find(app, opened, body.wanted(), describe=describe):
             if piece:
-                yield b"".join(to_json(_row(found, body)) + b"\n" for found in piece)
+                names = [] if body.omit_downloads else [found.name for found in piece]
+                downloads = usage.downloads_of(app, body.repo, names)
+                yield b"".join(to_json(_row(found, body, downloads.get(found.name))) + b"\n" for found in piece)
     except EntrepotError as error:
         yield to_json(error.as_json()) + b"\n"
     except Exception:
@@ -93,7 +95,7 @@ def _lines(app: App, opened: Opened, body: Filter) -> Iterator[bytes]:
         raise
 
 
-def _row(found: Found, body: Filter) -> dict[str, Any]:
+def _row(found: Found, body: Filter, downloads: int | None) -> dict[str, Any]:
     release, described = found.release, found.described
     row: dict[str, Any] = {"name": found.name, "version": release.version}
     if not body.omit_package_details and described is not None:
@@ -106,8 +108,8 @@ def _row(found: Found, body: Filter) -> dict[str, Any]:
             "package_size": release.file.size,
             "available_versions": found.versions,
         }
-    if not body.omit_downloads:
-        row["downloads"] = 0
+    if downloads is not None:
+        row["downloads"] = downloads
     if not body.omit_dependencies and described is not None:
         row["dependencies"] = {
             kind: [{"name": each.name, "operator": each.operator, "version": each.version} for each in needed]

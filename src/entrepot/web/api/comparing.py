@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from entrepot.core.comparing import DifferenceKind, PackageChange, Standing
 from entrepot.operations import comparing
 from entrepot.operations.comparing import Comparison, End
-from entrepot.web.api.deps import AppDep
+from entrepot.web.api.deps import AppDep, BiocVersion, ShortPageDep
 
 From = Annotated[str, Query(alias="from", description="`latest`, YYYY-MM-DD or a transaction id")]
 To = Annotated[str, Query(alias="to", description="the same")]
@@ -82,23 +85,59 @@ class DifferenceShape(BaseModel):
     changes: list[PackageChangeShape]
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of the changes are told; the counts are of all."""
+
+    page: ShortPageDep
+    change: Annotated[list[DifferenceKind] | None, Query(description="of these kinds alone")] = None
+    only: Annotated[
+        Literal["major", "license", "source"] | None,
+        Query(description="those with another major version, license or source"),
+    ] = None
+
+    def of(self, changes: Sequence[PackageChange]) -> list[PackageChange]:
+        """Those that are wanted, on all pages."""
+        kinds, matters = self.change, _MATTERS.get(self.only) if self.only is not None else None
+        return [
+            each for each in changes if (kinds is None or each.kind in kinds) and (matters is None or matters(each))
+        ]
+
+
+def _changes_source(change: PackageChange) -> bool:
+    return change.before is not None and change.after is not None and change.before.source != change.after.source
+
+
+_MATTERS: Mapping[str, Callable[[PackageChange], bool]] = {
+    "major": attrgetter("crosses_major"),
+    "license": attrgetter("changes_license"),
+    "source": _changes_source,
+}
+WantedDep = Annotated[Wanted, Depends()]
+
+
 @router.get("/repos/{repo}/diff", response_model=DifferenceShape)
-def repo_diff(app: AppDep, repo: str, start: From, end: To = "latest") -> Response:
-    return _answer(comparing.compare(app, repo=repo, start=start, end=end))
+def repo_diff(
+    app: AppDep, repo: str, start: From, wanted: WantedDep, end: To = "latest", bioc_version: BiocVersion = None
+) -> Response:
+    return _answer(comparing.compare(app, repo=repo, start=start, end=end, bioc_version=bioc_version), wanted)
 
 
 @router.get("/sources/{source}/diff", response_model=DifferenceShape)
-def source_diff(app: AppDep, source: str, start: From, end: To = "latest") -> Response:
-    return _answer(comparing.compare(app, source=source, start=start, end=end))
+def source_diff(
+    app: AppDep, source: str, start: From, wanted: WantedDep, end: To = "latest", bioc_version: BiocVersion = None
+) -> Response:
+    return _answer(comparing.compare(app, source=source, start=start, end=end, bioc_version=bioc_version), wanted)
 
 
-def _answer(found: Comparison) -> Response:
+def _answer(found: Comparison, wanted: Wanted) -> Response:
     """Written here: the framework would look at each of 20,000 changes once more."""
+    changes, page = wanted.of(found.difference.changes), wanted.page
     told = {
         "from": EndShape.of(found.start),
         "to": EndShape.of(found.end),
         "is_partial": found.is_partial,
         "counts": found.difference.counts,
-        "changes": [_change(change) for change in found.difference.changes],
+        "changes": [_change(change) for change in changes[page.offset : page.offset + page.limit]],
     }
-    return Response(to_json(told), media_type="application/json")
+    return Response(to_json(told), media_type="application/json", headers={"X-Total-Count": str(len(changes))})

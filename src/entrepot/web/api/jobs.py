@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
 
 from entrepot.operations import working
@@ -113,10 +114,22 @@ def get_log(
     response: Response,
     after: Annotated[int, Query(ge=0, le=LARGEST_ID)] = 0,
     _limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
+    tail: Annotated[bool, Query(description="the last lines instead of the first ones; without `after`")] = False,
 ) -> list[JobLine]:
     """The lines after the line `after`; a client follows by asking again after the last one that it has."""
-    lines, total = working.read_log(app, id, after=after, limit=_limit, access=access)
+    if tail:
+        lines, total = working.read_end_of_log(app, id, limit=_limit, access=access)
+    else:
+        lines, total = working.read_log(app, id, after=after, limit=_limit, access=access)
     return counted([JobLine(id=line.id, time=line.time, text=line.text) for line in lines], total, response)
+
+
+@router.get("/{id}/log.txt", response_class=PlainTextResponse)
+def get_text(app: AppDep, access: Caller, id: Number) -> StreamingResponse:
+    """The whole log as text."""
+    return StreamingResponse(
+        working.whole_log(app, id, access=access), media_type="text/plain; charset=utf-8", headers=schemas.TEXT_HEADERS
+    )
 
 
 @router.post("/{id}/cancel")

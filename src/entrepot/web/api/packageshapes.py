@@ -12,6 +12,13 @@ from entrepot.core.releases import Dependency, Release, ReleaseFile
 from entrepot.operations.listing import PackageSummary
 from entrepot.operations.records import PackageRecord
 
+_LONGEST = 100_000
+"""Characters of a description in a record; the README tells more of it."""
+
+
+def _bounded(text: str | None) -> str | None:
+    return text if text is None or len(text) <= _LONGEST else text[:_LONGEST] + " …"
+
 
 class Package(BaseModel):
     """A package by the release that stands for it; of one of which only the name is known all else is null."""
@@ -117,6 +124,13 @@ class DependencyShape(BaseModel):
         return cls(name=needed.name, operator=needed.operator, version=needed.version, requirement=needed.requirement)
 
 
+class LinkShape(BaseModel):
+    """A page of the web that the package names."""
+
+    label: str
+    url: str
+
+
 class PackageDetail(Package):
     """A package version; `summary` is its title, and `tran_archive` is there for clients of the product."""
 
@@ -130,6 +144,9 @@ class PackageDetail(Package):
     md5: str | None
     dependencies: dict[str, list[DependencyShape]]
     fields: dict[str, str | list[str]]
+    maintainer: str | None
+    authors: str | None
+    links: list[LinkShape]
     versions: list[ReleaseShape]
     archived: list[ReleaseShape]
 
@@ -140,7 +157,7 @@ class PackageDetail(Package):
         return cls(
             **cls.values(record.summary),
             summary=described.title,
-            description=described.description,
+            description=_bounded(described.description),
             date_publication=release.published,
             occurred=record.occurred,
             is_archived=record.is_archived,
@@ -150,6 +167,9 @@ class PackageDetail(Package):
                 field: [DependencyShape.of(each) for each in needed] for field, needed in described.dependencies.items()
             },
             fields=dict(described.fields),
+            maintainer=described.maintainer,
+            authors=described.authors,
+            links=[LinkShape(label=link.label, url=link.url) for link in described.links],
             versions=versions,
             archived=[version for version in versions if not version.is_current],
         )

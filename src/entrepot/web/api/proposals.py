@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Query, Response, status
 from pydantic import BaseModel, Field
 
-from entrepot.core.proposals import Item, ItemChange, Leaving, Missing
+from entrepot.core.errors import Invalid
+from entrepot.core.proposals import Item, ItemChange, Leaving, Missing, Part, Rows
 from entrepot.operations import proposals
-from entrepot.operations.proposals import Narrow, Proposal, Wish
+from entrepot.operations.proposals import Narrow, Proposal, ProposalState, Wish
+from entrepot.operations.wishes import Asked
 from entrepot.web.api import schemas
 from entrepot.web.api.deps import Actor, AppDep, Number, PageDep
 from entrepot.web.api.repos import counted
 
 MOST_PACKAGES = 100_000
+Change = Literal["added", "updated", "downgraded", "changed", "unchanged", "archived", "removed"]
 
 router = APIRouter(prefix="/sources/{source}/proposals", tags=["proposals"])
 
@@ -68,6 +71,7 @@ class ItemShape(BaseModel):
     asked: str | None
     size: int | None
     releases: int | None
+    license_before: str | None
 
     @classmethod
     def of(cls, item: Item) -> ItemShape:
@@ -83,6 +87,7 @@ class ItemShape(BaseModel):
             asked=item.asked or None,
             size=item.size,
             releases=item.releases,
+            license_before=item.license_before,
         )
 
 
@@ -101,13 +106,45 @@ class MissingShape(BaseModel):
     name: str
     why: list[str]
     reason: str
+    near: list[str]
 
     @classmethod
     def of(cls, missing: Missing) -> MissingShape:
-        return cls(name=missing.package, why=list(missing.why), reason=missing.reason)
+        return cls(name=missing.package, why=list(missing.why), reason=missing.reason, near=list(missing.near))
+
+
+class RemovedShape(BaseModel):
+    name: str
+    version: str
+
+
+class RequestShape(BaseModel):
+    """What is asked of the source once the proposal is committed; null is what its type doesn't know."""
+
+    lines: list[str]
+    constraints: list[str]
+    removed: list[RemovedShape]
+    with_dependencies: bool | None
+    only_binary: bool | None
+    platforms: list[str] | None
+    python_versions: list[str] | None
+
+    @classmethod
+    def of(cls, asked: Asked) -> RequestShape:
+        return cls(
+            lines=list(asked.lines),
+            constraints=list(asked.constraints),
+            removed=[RemovedShape(name=name, version=version) for name, version in asked.removed],
+            with_dependencies=asked.with_dependencies,
+            only_binary=asked.only_binary,
+            platforms=None if asked.platforms is None else list(asked.platforms),
+            python_versions=None if asked.python_versions is None else list(asked.python_versions),
+        )
 
 
 class ProposalSummary(BaseModel):
+    """`newest` is the source's newest transaction, which came after a stale proposal was made."""
+
     id: int
     source: str
     action: str
@@ -116,6 +153,8 @@ class ProposalSummary(BaseModel):
     actor: str
     counts: dict[str, int]
     committed: int | None
+    state: ProposalState
+    newest: int | None
 
     @classmethod
     def of(cls, proposal: Proposal) -> ProposalSummary:
@@ -129,6 +168,8 @@ class ProposalSummary(BaseModel):
             actor=row.actor,
             counts=row.counts,
             committed=row.committed,
+            state=proposal.state,
+            newest=proposal.newest or None,
         )
 
 
@@ -140,6 +181,7 @@ class ProposalShape(ProposalSummary):
     missing: list[MissingShape]
     notes: list[str]
     unchanged: int
+    request: RequestShape
 
     @classmethod
     def whole(cls, proposal: Proposal) -> ProposalShape:
@@ -151,6 +193,7 @@ class ProposalShape(ProposalSummary):
             missing=[MissingShape.of(missing) for missing in report.missing],
             notes=list(report.notes),
             unchanged=report.unchanged,
+            request=RequestShape.of(proposal.asked),
         )
 
 
@@ -170,8 +213,25 @@ def list_proposals(app: AppDep, source: str, page: PageDep, response: Response) 
 
 
 @router.get("/{id}")
-def proposal(app: AppDep, source: str, id: Number) -> ProposalShape:
-    return ProposalShape.whole(proposals.get_proposal(app, source, id))
+def proposal(
+    app: AppDep,
+    source: str,
+    id: Number,
+    page: PageDep,
+    response: Response,
+    part: Annotated[Part | None, Query(description="a page of this list alone")] = None,
+    change: Annotated[list[Change] | None, Query(description="of that list the rows that become one of these")] = None,
+    other_license: Annotated[bool, Query(description="of the items those with another licence than before")] = False,
+) -> ProposalShape:
+    """All that it tells; with `part` one of the three lists by pages, and the others empty."""
+    if part is None:
+        if change or other_license:
+            raise Invalid("rows are chosen from one list", hint="name it: part=items or part=leaving")
+        return ProposalShape.whole(proposals.get_proposal(app, source, id))
+    rows = Rows(frozenset(change or ()), other_license)
+    found, total = proposals.get_part(app, source, id, part, rows=rows, page=page)
+    response.headers["X-Total-Count"] = str(total)
+    return ProposalShape.whole(found)
 
 
 @router.post("/{id}/commit")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
 from operator import attrgetter
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Query, Response, status
 
 from entrepot.app import App
 from entrepot.core.errors import Invalid
 from entrepot.core.model import PackageName
-from entrepot.operations import browsing, listing, records, relations, repositories, sources, syncing
+from entrepot.operations import browsing, listing, records, relations, repositories, searchall, sources, syncing, usage
 from entrepot.web.api import packageshapes, schemas
 from entrepot.web.api.deps import (
     Actor,
@@ -28,7 +27,6 @@ from entrepot.web.api.deps import (
 )
 
 PackageSort = Annotated[listing.PackageSort, Query()]
-TransactionSort = Annotated[Literal["id", "time"], Query(description="both are the order in which they were recorded")]
 T = TypeVar("T")
 
 router = APIRouter(prefix="/repos", tags=["repositories"])
@@ -36,8 +34,17 @@ router = APIRouter(prefix="/repos", tags=["repositories"])
 
 @router.get("")
 def list_repos(
-    app: AppDep, access: Caller, page: ShortPageDep, ascending: Ascending, response: Response, _sort: NameSort = "id"
-) -> list[schemas.Repository]:
+    app: AppDep,
+    access: Caller,
+    page: ShortPageDep,
+    ascending: Ascending,
+    response: Response,
+    _sort: NameSort = "id",
+    _details: Annotated[bool, Query(description="with the number of packages and the time of the last change")] = False,
+) -> list[schemas.RepositoryInFull] | list[schemas.Repository]:
+    if _details:
+        full = [schemas.RepositoryInFull.with_details(found) for found in searchall.overviews(app, access=access)]
+        return paged(full, page, response, sort=_sort, ascending=ascending)
     rows = [schemas.Repository.of(info) for info in repositories.list_repositories(app, access=access)]
     return paged(rows, page, response, sort=_sort, ascending=ascending)
 
@@ -93,7 +100,16 @@ def subscribe(app: AppDep, actor: Actor, repo: str, body: schemas.NewSubscriptio
 
 @router.put("/{repo}/sources")
 def reorder(app: AppDep, actor: Actor, repo: str, body: schemas.NewOrder) -> schemas.Repository:
-    return schemas.Repository.of(repositories.reorder(app, repo, body.sources, actor=actor))
+    info = repositories.reorder(
+        app,
+        repo,
+        body.sources,
+        actor=actor,
+        versions=body.versions,
+        may_change=body.may_change,
+        digest=body.digest,
+    )
+    return schemas.Repository.of(info)
 
 
 @router.delete("/{repo}/sources/{source}")
@@ -140,17 +156,20 @@ def repo_packages(
 
 
 class PackageOfRepository(packageshapes.PackageDetail):
-    """A package with those of the snapshot that need it: kind of dependency -> names, complete; of R alone."""
+    """A package with those of the snapshot that need it: kind of dependency -> names, complete; of R alone. `downloads`
+    are those of the last 30 days, of all its versions."""
 
     licenses: list[str]
-    downloads: int = 0
+    downloads: int
     reverse_dependencies: dict[str, list[PackageName]]
 
     @classmethod
-    def among(cls, record: records.PackageRecord, needed_by: Mapping[str, list[PackageName]]) -> PackageOfRepository:
+    def among(
+        cls, record: records.PackageRecord, needed_by: Mapping[str, list[PackageName]], downloads: int
+    ) -> PackageOfRepository:
         detail = packageshapes.PackageDetail.of(record).model_dump()
         licenses = records.licenses(record.summary.described.license)
-        return cls(**detail, licenses=licenses, reverse_dependencies=dict(needed_by))
+        return cls(**detail, licenses=licenses, downloads=downloads, reverse_dependencies=dict(needed_by))
 
 
 @router.get("/{repo}/packages/{name}")
@@ -166,8 +185,9 @@ def repo_package(
         return browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version)
 
     record = records.package_record(app, opened, name, version=version)
-    needed_by = relations.dependents(app, repo, snapshot, record.summary.name, bioc_version=bioc_version)
-    return PackageOfRepository.among(record, needed_by)
+    package = record.summary.name
+    needed_by = relations.dependents(app, repo, snapshot, package, bioc_version=bioc_version)
+    return PackageOfRepository.among(record, needed_by, usage.downloads_of(app, repo, [package])[package])
 
 
 @router.get("/{repo}/packages/{name}/releases")
@@ -184,42 +204,6 @@ def repo_releases(
         lambda: browsing.open_repository(app, repo, snapshot, bioc_version=bioc_version), name
     )
     return paged([packageshapes.ReleaseShape.of(release) for release in found], page, response)
-
-
-@router.get("/{repo}/transactions")
-def repo_transactions(
-    app: AppDep,
-    access: Caller,
-    repo: str,
-    page: PageDep,
-    ascending: Ascending,
-    response: Response,
-    _sort: TransactionSort = "id",
-) -> list[schemas.TransactionShape]:
-    rows, total = browsing.list_transactions(app, repo=repo, ascending=bool(ascending), page=page, access=access)
-    return counted([schemas.TransactionShape.of(row) for row in rows], total, response)
-
-
-@router.get("/{repo}/transaction-dates")
-def repo_transaction_dates(
-    app: AppDep,
-    repo: str,
-    page: ShortPageDep,
-    ascending: Ascending,
-    response: Response,
-    _sort: Annotated[Literal["date"], Query()] = "date",
-) -> list[schemas.TransactionDate]:
-    rows = [
-        schemas.TransactionDate(alias=day, date=datetime.combine(day, time(), UTC), id=id_)
-        for day, id_ in browsing.transaction_dates(app, repo)
-    ]
-    return paged(rows, page, response, sort="date", ascending=ascending)
-
-
-@router.get("/{repo}/first-transaction")
-def repo_first_transaction(app: AppDep, repo: str) -> schemas.FirstTransaction:
-    day = browsing.first_day(app, repo)
-    return schemas.FirstTransaction(alias=day, date=datetime.combine(day, time(), UTC))
 
 
 def counted(rows: list[T], total: int, response: Response) -> list[T]:

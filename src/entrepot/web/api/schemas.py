@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
+from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -14,14 +15,17 @@ from entrepot.core.changes import Change, ChangeKind, History
 from entrepot.core.model import RepositoryType, SourceType
 from entrepot.core.urls import shown
 from entrepot.db.sources import MirrorState
-from entrepot.operations.browsing import TransactionInfo
 from entrepot.operations.describing import Completeness
 from entrepot.operations.packages import Outcome
 from entrepot.operations.repositories import RepositoryInfo
+from entrepot.operations.searchall import Overview
 from entrepot.operations.sources import SourceInfo
 
 NO_NUL = r"^[^\x00]*$"
 """The pattern of texts that a database is given: PostgreSQL takes no NUL."""
+TEXT_HEADERS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+"""Of texts that others wrote, which no browser shall take for anything else."""
+Tail = Annotated[int | None, Query(ge=1, le=10**9, description="the last lines alone, of so many characters at most")]
 Text = Annotated[str, Field(max_length=2000, pattern=NO_NUL)]
 """What people write about something."""
 
@@ -37,6 +41,12 @@ def _day(value: object) -> date:
 _ODD = re.compile("[\ud800-\udfff]")
 Day = Annotated[date, BeforeValidator(_day)]
 
+MOST_SOURCES = 1000
+"""Of one repository."""
+Versions = Annotated[
+    dict[str, Annotated[str, Field(max_length=20)]],
+    Field(max_length=100, description="source -> version of Bioconductor"),
+]
 TYPE_LABELS = {RepositoryType.R: "R", RepositoryType.BIOCONDUCTOR: "Bioconductor", RepositoryType.PYTHON: "Python"}
 
 
@@ -104,7 +114,13 @@ class NewSubscription(In):
 
 
 class NewOrder(In):
-    sources: list[str] = Field(max_length=1000)
+    """`sources` are all that there are, or with `may_change` all that there are to be. `versions` are which one of
+    Bioconductor, of those that come and have all. `digest` is that of the preview that somebody saw of this order."""
+
+    sources: list[str] = Field(max_length=MOST_SOURCES)
+    versions: Versions = Field(default_factory=dict)
+    may_change: bool = False
+    digest: str | None = Field(default=None, max_length=64)
 
 
 class Comment(In):
@@ -170,6 +186,17 @@ class Repository(BaseModel):
             sources=[source.name for source in info.sources],
             transaction=info.transaction,
         )
+
+
+class RepositoryInFull(Repository):
+    """A repository with how many packages it has now, and when it last changed; null while it has nothing."""
+
+    packages: int | None
+    changed: datetime | None
+
+    @classmethod
+    def with_details(cls, found: Overview) -> RepositoryInFull:
+        return cls(**dict(Repository.of(found.info)), packages=found.packages, changed=found.changed)
 
 
 class SyncState(BaseModel):
@@ -249,49 +276,6 @@ class OutcomeShape(BaseModel):
     @classmethod
     def of(cls, outcome: Outcome) -> OutcomeShape:
         return cls(transaction=outcome.transaction, changes=[ChangeShape.of(change) for change in outcome.changes])
-
-
-class TransactionShape(BaseModel):
-    id: int
-    time: datetime
-    day: date
-    completed: datetime
-    published_to: datetime
-    source: str | None
-    repository: str | None
-    actor: str
-    message: str
-    counts: dict[str, int]
-
-    @classmethod
-    def of(cls, info: TransactionInfo) -> TransactionShape:
-        return cls(**cls.values(info))
-
-    @staticmethod
-    def values(info: TransactionInfo) -> dict[str, Any]:
-        """`published_to` is the start of the day that the transaction belongs to, as clients of the product read it."""
-        row = info.transaction
-        midnight = datetime.fromisoformat(f"{row.day.isoformat()}T00:00:00+00:00")
-        return {
-            "id": row.id,
-            "time": row.time,
-            "day": row.day,
-            "completed": row.time,
-            "published_to": midnight,
-            "source": info.source,
-            "repository": info.repository,
-            "actor": row.actor,
-            "message": row.message,
-            "counts": {kind.value: number for kind, number in info.counts.items()},
-        }
-
-
-class TransactionDetail(TransactionShape):
-    changes: list[ChangeShape]
-
-    @classmethod
-    def of(cls, info: TransactionInfo) -> TransactionDetail:
-        return cls(**cls.values(info), changes=[ChangeShape.of(change) for change in info.changes])
 
 
 class TransactionDate(BaseModel):

@@ -1,4 +1,4 @@
-"""`/status`, `/transactions`: the installation itself."""
+"""`/status`: the installation itself."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from entrepot import __version__
 from entrepot.core.model import SourceType
-from entrepot.operations import browsing, building, serverstatus
+from entrepot.operations import building, serverstatus
 from entrepot.operations.serverstatus import Distro
 from entrepot.web.api import schemas
-from entrepot.web.api.deps import AppDep, Caller, Number
+from entrepot.web.api.deps import AppDep, Caller
 
 router = APIRouter(tags=["service"])
 
@@ -66,13 +66,14 @@ class Status(BaseModel):
     """What clients read to recognise the server, and the state of each mirror (`sources`) that they see.
 
     `auth_enabled` says that tokens are of use to read packages or to sign in, `repos_require_auth` that all
-    repositories are closed, `sso_enabled` that people sign in at a provider. `cran_repo` is one that they may read.
+    repositories are closed, `sso_enabled` that people sign in at a provider, `metrics_enabled` that downloads are
+    counted. `cran_repo` is one that they may read.
     """
 
     version: str = __version__
     build_date: str = ""
     product: str = "entrepot"
-    metrics_enabled: bool = False
+    metrics_enabled: bool
     r_configured: bool
     python_configured: bool
     binaries_enabled: bool = True
@@ -97,6 +98,7 @@ def get_status(app: AppDep, access: Caller) -> Status:
     offer, has_sign_in = serverstatus.offer(app), app.settings.openid_connect.is_on
     cran = offer.cran_repo(access)
     return Status(
+        metrics_enabled=app.usage.is_on,
         auth_enabled=offer.closed > 0 or has_sign_in,
         repos_require_auth=0 < offer.closed == offer.repositories,
         sso_enabled=has_sign_in,
@@ -112,8 +114,3 @@ def get_status(app: AppDep, access: Caller) -> Status:
             for each in serverstatus.mirror_statuses(app, access=access)
         },
     )
-
-
-@router.get("/transactions/{id}")
-def get_transaction(app: AppDep, access: Caller, id: Number) -> schemas.TransactionDetail:
-    return schemas.TransactionDetail.of(browsing.transaction(app, id, access=access))

@@ -26,12 +26,11 @@ from entrepot.web.api.deps import (
     Caller,
     ContextDep,
     NameSort,
-    PageDep,
     ShortPageDep,
     Snapshot,
 )
 from entrepot.web.api.jobs import JobShape, job_shape
-from entrepot.web.api.repos import PackagesDep, TransactionSort, counted, paged, source_shape
+from entrepot.web.api.repos import PackagesDep, paged, source_shape
 from entrepot.web.context import UPLOADS
 
 """What names of folders of uploads begin with, in `tmp` of the data folder."""
@@ -157,19 +156,6 @@ def yank_package(app: AppDep, actor: Actor, source: str, name: str, body: schema
 def unyank_package(app: AppDep, actor: Actor, source: str, name: str, body: schemas.Removal) -> schemas.OutcomeShape:
     outcome = packages.unyank_package(app, source, name, scope=body.scope, actor=actor, comment=body.comment)
     return schemas.OutcomeShape.of(outcome)
-
-
-@router.get("/{source}/transactions")
-def source_transactions(
-    app: AppDep,
-    source: str,
-    page: PageDep,
-    ascending: Ascending,
-    response: Response,
-    _sort: TransactionSort = "id",
-) -> list[schemas.TransactionShape]:
-    rows, total = browsing.list_transactions(app, source=source, ascending=bool(ascending), page=page)
-    return counted([schemas.TransactionShape.of(row) for row in rows], total, response)
 
 
 @router.post("/{source}/sync", status_code=status.HTTP_202_ACCEPTED)

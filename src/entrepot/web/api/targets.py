@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response, status
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, PlainTextResponse
 from pydantic import BaseModel, Field
 
 from entrepot.core.access import Access
@@ -16,6 +16,7 @@ from entrepot.core.platforms import Platform
 from entrepot.core.targets import BinaryBuild
 from entrepot.db.jobs import Job
 from entrepot.operations import targets, working
+from entrepot.operations.buildlogs import LONGEST, last_part
 from entrepot.operations.targets import BuildInfo, TargetInfo, Wanted
 from entrepot.web.api import schemas
 from entrepot.web.api.builders import cancel_all
@@ -136,6 +137,7 @@ class BinaryBuildShape(BaseModel):
 class BinaryLogShape(BaseModel):
     id: int
     log: str
+    is_whole: bool
 
 
 @router.get("/build-targets")
@@ -196,9 +198,21 @@ def list_builds(
     return counted([BinaryBuildShape.of(row) for row in rows], total, response)
 
 
+@router.get("/binary-builds/{id}")
+def get_build(app: AppDep, access: Caller, id: Number) -> BinaryBuildShape:
+    return BinaryBuildShape.of(targets.get_build(app, id, access=access))
+
+
 @router.get("/binary-builds/{id}/log")
-def build_log(app: AppDep, access: Caller, id: Number) -> BinaryLogShape:
-    return BinaryLogShape(id=id, log=targets.read_log(app, id, access=access))
+def build_log(app: AppDep, access: Caller, id: Number, tail: schemas.Tail = None) -> BinaryLogShape:
+    log, is_whole = last_part(targets.read_log(app, id, access=access), tail or LONGEST)
+    return BinaryLogShape(id=id, log=log, is_whole=is_whole)
+
+
+@router.get("/binary-builds/{id}/log.txt", response_class=PlainTextResponse)
+def build_text(app: AppDep, access: Caller, id: Number) -> PlainTextResponse:
+    """The same as text."""
+    return PlainTextResponse(targets.read_log(app, id, access=access), headers=schemas.TEXT_HEADERS)
 
 
 @router.get("/repos/{repo}/packages/{name}/binaries/logs", response_class=HTMLResponse)

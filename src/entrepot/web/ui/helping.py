@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from entrepot.core.errors import EntrepotError
 from entrepot.core.nearnames import near
+from entrepot.web.ui import snapshots
 from entrepot.web.ui.asking import Refused
 from entrepot.web.ui.paths import link
 from entrepot.web.ui.texts import text
@@ -29,7 +30,8 @@ async def ways_on(turn: Turn, error: EntrepotError) -> list[Ways]:
         return []
     if error.status in (401, 403, 404) and "repo" in turn.path and error.kind in _NO_REPOSITORY:
         return await _repositories(turn, turn.path["repo"])
-    return []
+    snapshots_ = await snapshots.ways(turn, error)
+    return [Ways(*snapshots_)] if snapshots_ is not None else []
 
 
 _NO_REPOSITORY = ("repository-not-found", "unauthenticated", "forbidden")

@@ -19,7 +19,31 @@ from entrepot.core.errors import EntrepotError, Invalid, NotFound
 from entrepot.web.context import Context
 from entrepot.web.errors import INTERNAL, status_of
 from entrepot.web.origin import base_of, is_secure
-from entrepot.web.ui import assets, device, home, login
+from entrepot.web.ui import (
+    activity,
+    admin,
+    adminorder,
+    adminrepos,
+    adminsources,
+    admintokens,
+    assets,
+    builds,
+    calendar,
+    check,
+    compare,
+    device,
+    home,
+    jobs,
+    login,
+    package,
+    packagelists,
+    packages,
+    proposals,
+    setup,
+    sources,
+    status,
+    usage,
+)
 from entrepot.web.ui.asking import Refused
 from entrepot.web.ui.helping import ways_on
 from entrepot.web.ui.paths import STATIC, UI
@@ -31,7 +55,30 @@ from entrepot.web.ui.visits import Visit
 _log = logging.getLogger(__name__)
 
 
-PAGES = (home, login, device)
+PAGES = (
+    home,
+    packages,
+    packagelists,
+    package,
+    login,
+    device,
+    setup,
+    calendar,
+    compare,
+    check,
+    activity,
+    sources,
+    proposals,
+    builds,
+    jobs,
+    status,
+    admin,
+    adminrepos,
+    adminorder,
+    adminsources,
+    admintokens,
+    usage,
+)
 """All modules with pages; each has `ROUTES`."""
 ROUTES = [route for module in PAGES for route in module.ROUTES]
 

@@ -12,7 +12,9 @@ SSO = "/__login__/sso"
 CALLBACK = "/__login__/callback"
 LOGOUT = "/__logout__"
 DEVICE = "/__device__"
-_ALONE = frozenset({"", "/", UI, LOGIN, SSO, CALLBACK, LOGOUT, DEVICE})
+OLD = ("/client", "/client/")
+"""Where the product has its pages in older links."""
+_ALONE = frozenset({*OLD, "", "/", UI, LOGIN, SSO, CALLBACK, LOGOUT, DEVICE})
 _BELOW = (f"{UI}/", f"{STATIC}/")
 
 Value = str | int | bool | Sequence[str] | None
