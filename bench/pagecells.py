@@ -14,8 +14,7 @@ from load import quantile
 from loadcell import milli, put
 from playwright.sync_api import sync_playwright
 from rig import Fault, Reply, Site
-from searchcells import _installation as with_titles
-from searchcells import _wait_for_titles as wait_for_titles
+from searchcells import wait_for_titles, with_titles
 from table import Row
 
 if TYPE_CHECKING:

@@ -47,10 +47,10 @@ PATIENCE = 120
 
 def search(bench: Bench) -> Iterator[Row]:
     """Answers to some 200 queries in one repository, with and without filters, and in fifty at once."""
-    at = _installation(bench)
+    at = with_titles(bench)
     try:
         at.serve()
-        _wait_for_titles(at.server)
+        wait_for_titles(at.server)
         queries = [{"q": text, "_limit": "20"} for text in [*_as_one_types(), *PHRASES]]
         path = "/__api__/repos/cran/search"
         plain = _asked(at.server, path, queries)
@@ -70,7 +70,7 @@ def search(bench: Bench) -> Iterator[Row]:
         at.stop()
 
 
-def _installation(bench: Bench) -> Installation:
+def with_titles(bench: Bench) -> Installation:
     """All of CRAN with titles, synced."""
     if not DATABASE.exists():
         raise LeftOut("no ../shared/data, which has the titles of packages")
@@ -105,7 +105,7 @@ def _write_titles(tree: Path) -> None:
     place.write_bytes(rds.write(frame))
 
 
-def _wait_for_titles(site: Site) -> None:
+def wait_for_titles(site: Site) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         jobs = json.loads(site.ask_well("/__api__/jobs").body)
