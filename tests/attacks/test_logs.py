@@ -100,6 +100,7 @@ def send_as_credentials(server: Overheard, secret: str) -> None:
     server.ask("GET", "/", headers={"Cookie": f"entrepot_session={secret}"})
     server.ask("GET", f"/closed/latest/src/contrib/PACKAGES?token={secret}")
     server.ask("GET", f"/?token={secret}")
+    server.ask("GET", f"/__ui__/repos/cran/packages?search=x&token={secret}")
     server.ask("GET", f"/__login__/callback?code={secret}&state={secret}")
 
 

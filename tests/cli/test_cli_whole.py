@@ -32,6 +32,7 @@ def env(tmp_path: Path, database_url: str, storage_url: str) -> dict[str, str]:
         "ENTREPOT_DATABASE__URL": database_url,
         "ENTREPOT_STORAGE__URL": storage_url,
         "ENTREPOT_CRAN__UPSTREAM": "http://127.0.0.1:9",
+        "ENTREPOT_PYPI__UPSTREAM": "http://127.0.0.1:9/simple/",
     }
 
 
@@ -120,11 +121,11 @@ def test_an_upstream_that_is_down_at_the_first_start_is_a_state(env: dict[str, s
     with serving(env) as (_, address):
         until = time.monotonic() + 20
         while "be reached: connection refused" not in (
-            page := urllib3.request("GET", f"{address}/", retries=False, timeout=20).data.decode()
+            page := urllib3.request("GET", f"{address}/__ui__/status", retries=False, timeout=20).data.decode()
         ):
             assert time.monotonic() < until, page
             time.sleep(0.1)
-        assert "next try" in page
+        assert "Next sync" in page
         info = run(env, "info").stdout
         assert "can't be reached" in info
         assert "Next try" in info
@@ -166,6 +167,6 @@ def test_settings_that_are_wrong_stop_the_start(env: dict[str, str], variable: s
 
 def test_migrate_and_check_config(env: dict[str, str]) -> None:
     """migrate makes the tables once; check-config shows the effective values."""
-    assert "none -> 0007" in run(env, "migrate").stdout
-    assert "0007 already" in run(env, "migrate").stdout
+    assert "none -> 0009" in run(env, "migrate").stdout
+    assert "0009 already" in run(env, "migrate").stdout
     assert "http://127.0.0.1:9" in run(env, "check-config").stdout

@@ -144,11 +144,12 @@ def test_what_no_repository_has(path: str) -> None:
 
 def test_files() -> None:
     """Under the project's name in any spelling, each with its media type."""
-    assert answer("packages/demo/" + WHEEL.file.name) == SendFile(WHEEL, "application/zip")
-    assert answer("packages/demo/" + SDIST.file.name) == SendFile(SDIST, "application/gzip")
-    assert answer("packages/Six.Foo/" + OTHER.file.name) == SendFile(OTHER, "application/zip")
+    assert answer("packages/demo/" + WHEEL.file.name) == SendFile(WHEEL, "application/zip", kind="wheel")
+    assert answer("packages/demo/" + SDIST.file.name) == SendFile(SDIST, "application/gzip", kind="sdist")
+    assert answer("packages/Six.Foo/" + OTHER.file.name) == SendFile(OTHER, "application/zip", kind="sdist")
     egg = python_listed("demo-1.0-py2.7.egg")
-    assert answer("packages/demo/" + egg.file.name, view=FixedView((egg,))) == SendFile(egg, "application/octet-stream")
+    want = SendFile(egg, "application/octet-stream", kind="other")
+    assert answer("packages/demo/" + egg.file.name, view=FixedView((egg,))) == want
 
 
 @pytest.mark.parametrize(("listed", "sha256"), [(WHEEL, OFFERED), (OLD, LEARNT)])
@@ -177,7 +178,7 @@ def test_a_file_whose_name_ends_like_metadata() -> None:
     """A listed file goes before what might be beside another."""
     odd = python_listed(WHEEL.file.name + ".metadata", id=9)
     assert answer("packages/demo/" + odd.file.name, view=FixedView((WHEEL, odd))) == SendFile(
-        odd, "application/octet-stream"
+        odd, "application/octet-stream", kind="other"
     )
 
 

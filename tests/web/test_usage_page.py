@@ -34,6 +34,7 @@ def site(live: Live, clock: Clock) -> Live:
         one = download(mine, 1, PackageName(f"p{n:02}"), "1.0", "source")
         for _ in range(60 - n):
             live.app.usage.note(one, Client("R", "4.2"))
+    assert live.app.usage.flush()
     clock.wait(days=10)
     live.app.usage.note(download(mine, 1, PackageName("today"), "1.0", "source"), Client("pip", "3.12"))
     assert live.app.usage.flush()

@@ -33,7 +33,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -49,6 +49,8 @@ from entrepot.web.ui.visits import Visit, check_form
 _LONGEST = 1000
 """Characters of a parameter that is looked at."""
 LAST_PAGE = 10**6
+_SECRET = frozenset({"access_token", "api_key", "key", "password", "token"})
+"""Parameters in which people send secrets by mistake: no page has one, and no link carries it on."""
 
 
 class SignInFirst(Exception):
@@ -92,9 +94,14 @@ class Turn:
         return context.app.clock()
 
     @property
+    def query(self) -> list[tuple[str, str]]:
+        """The parameters, in order, without what may be a secret."""
+        return [(name, value) for name, value in self.request.query_params.multi_items() if name not in _SECRET]
+
+    @property
     def here(self) -> str:
         """This page's path with its query."""
-        query = self.request.url.query
+        query = urlencode(self.query)
         return str(self.request.scope["path"]) + (f"?{query}" if query else "")
 
     def asked(self, name: str, default: str = "") -> str:
@@ -111,7 +118,7 @@ class Turn:
         names = {name.rstrip("_"): value for name, value in changed.items()}
         kept: dict[str, Value] = {
             name: self.request.query_params.getlist(name)
-            for name in self.request.query_params
+            for name, _ in self.query
             if name not in names and name.isidentifier()
         }
         return str(self.request.scope["path"]) + link(**kept, **names).removeprefix(UI)
