@@ -103,6 +103,14 @@ def test_every_page_has_the_headers(live: Live) -> None:
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["Cache-Control"] == "no-store"
+        assert "Cross-Origin-Opener-Policy" not in headers, "browsers complain of it over http"
+
+
+def test_over_https_no_other_window_holds_a_page(settings: Settings, clock: Clock) -> None:
+    """Windows of other sites that opened it, or that it opened, are cut off."""
+    server = settings.server.model_copy(update={"address": "https://packages.example.org"})
+    with installed(settings.model_copy(update={"server": server}), clock) as app, running(app) as live:
+        assert live.get("/").headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
 def test_no_page_has_anything_inline() -> None:

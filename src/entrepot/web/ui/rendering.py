@@ -30,15 +30,16 @@ HEADERS = {
     # Not no-referrer: browsers would then send forms with the Origin null, and it is one of the two things that tell
     # forms of ours from those of others.
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Cache-Control": "no-store",
 }
+_SECURE = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Browsers heed it over https alone, and complain of it elsewhere."""
 
 
 def page(template: str, visit: Visit, *, status: int = 200, **values: object) -> HTMLResponse:
     """A page for somebody; `values` are what its template asks for."""
-    return HTMLResponse(render(template, visit, **values), status, HEADERS)
+    return HTMLResponse(render(template, visit, **values), status, {**HEADERS, **(_SECURE if visit.is_secure else {})})
 
 
 def fragment(template: str, visit: Visit, **values: object) -> HTMLResponse:
