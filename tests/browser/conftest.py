@@ -63,15 +63,14 @@ def workshop(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 @pytest.fixture
 def desk(room: Showroom, desk_at: Callable[[str], Desk]) -> Desk:
-    """Windows on the showroom."""
+    """Windows on the showroom, or on what a file calls `room` of its own."""
     return desk_at(room.live.address)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def signed_in(room: Showroom, browser: Browser) -> dict[str, Any]:
     """The cookies of an administrator who is signed in: `desk.page(storage_state=...)`."""
     with Desk(browser, room.live.address) as desk:
         page = desk.page()
         sign_in(page, room.tokens["noor"])
-        state: dict[str, Any] = dict(page.context.storage_state())
-        return state
+        return dict(page.context.storage_state())

@@ -27,19 +27,6 @@ def room(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield made
 
 
-@pytest.fixture
-def desk(room: Showroom, desk_at: Callable[[str], Desk]) -> Desk:
-    return desk_at(room.live.address)
-
-
-@pytest.fixture(scope="module")
-def signed_in(room: Showroom, browser: Browser) -> dict[str, Any]:
-    with Desk(browser, room.live.address) as desk:
-        page = desk.page()
-        sign_in(page, room.tokens["noor"])
-        return dict(page.context.storage_state())
-
-
 @dataclass(frozen=True, slots=True)
 class Form:
     """How a form that changes something is sent: from which page, filled in with what, by which button (the first, if

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.support.chromium import PHONE, Browser, Desk, Page, sign_in, too_wide, turned_texts
+from tests.support.chromium import PHONE, Browser, Desk, Page, too_wide, turned_texts
 from tests.support.harm import Harmful
 from tests.support.pagelist import PAGES, Shown
 from tests.support.showroom import Showroom, showroom
@@ -56,19 +56,6 @@ def room(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """The same installation, in the hands of an enemy."""
     with showroom(tmp_path_factory.mktemp("showroom"), words=Harmful()) as made:
         yield made
-
-
-@pytest.fixture
-def desk(room: Showroom, desk_at: Callable[[str], Desk]) -> Desk:
-    return desk_at(room.live.address)
-
-
-@pytest.fixture(scope="module")
-def signed_in(room: Showroom, browser: Browser) -> dict[str, Any]:
-    with Desk(browser, room.live.address) as desk:
-        page = desk.page()
-        sign_in(page, room.tokens["noor"])
-        return dict(page.context.storage_state())
 
 
 @each_page

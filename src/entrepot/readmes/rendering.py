@@ -18,6 +18,8 @@ import nh3
 from pygments.token import STANDARD_TYPES  # type: ignore[import-untyped]
 from readme_renderer import markdown, rst
 
+from entrepot.core.plaintext import plain as plain_text
+
 Format = Literal["markdown", "rst", "plain"]
 FIRST_HEADING = 3
 """The level of a README's highest heading: a page has one of level 1, and sections of level 2."""
@@ -51,11 +53,6 @@ _ATTRIBUTES = {
 }
 _VALUES = {"pre": {"tabindex": {"0"}}, "div": {"tabindex": {"0"}}}
 """What scrolls has to be reached by the keyboard."""
-_ODD = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-"""Control characters, and those that turn the direction of text."""
-_ENDS = re.compile("\r\n?|[\u0085\u2028\u2029]")
 _NAME = re.compile(r"[^A-Za-z0-9_-]+")
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
@@ -70,7 +67,7 @@ def render(text: str, format_: Format) -> tuple[Format, str]:
 
     Takes as long as it takes: for some texts of 100 kB that are minutes, so whoever calls has to have an end of it.
     """
-    text = clean_text(text)
+    text = plain_text(text)
     try:
         found = markdown.render(text) if format_ == "markdown" else rst.render(text) if format_ == "rst" else None
         if found is not None:
@@ -82,11 +79,7 @@ def render(text: str, format_: Format) -> tuple[Format, str]:
 
 def plain(text: str) -> str:
     """A text as it stands, in HTML."""
-    return f'<pre tabindex="0">{escape(clean_text(text), quote=False)}</pre>'
-
-
-def clean_text(text: str) -> str:
-    return _ODD.sub("", _ENDS.sub("\n", text))
+    return f'<pre tabindex="0">{escape(plain_text(text), quote=False)}</pre>'
 
 
 def _ours(html: str) -> str:
@@ -108,7 +101,7 @@ def _ours(html: str) -> str:
         link_rel="nofollow noopener noreferrer",
         strip_comments=True,
     )
-    return clean_text(cleaned)
+    return plain_text(cleaned)
 
 
 class _Anchors:

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from entrepot.core import plaintext
+
 LONGEST = 20_000
 """Characters of one value that are shown; logs and READMEs have bounds of their own."""
 _ESCAPES = re.compile(
@@ -15,20 +17,12 @@ _ESCAPES = re.compile(
     r"|\x1b[@-Z\\-_]?",
     re.DOTALL,
 )
-_ODD = re.compile(
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f"
-    r"\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-"""Control characters, and those that turn the direction of text or show nothing."""
-_ENDS = re.compile("\r\n?|[\u0085\u2028\u2029]")
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def plain(text: str) -> str:
     """A text without what changes more than itself: escapes of terminals, control and direction characters."""
-    if text.isascii() and text.isprintable():
-        return text
-    return _ODD.sub("", _ENDS.sub("\n", _ESCAPES.sub("", text)))
+    return plaintext.plain(_ESCAPES.sub("", text) if "\x1b" in text else text)
 
 
 def shown(value: object) -> object:
