@@ -27,7 +27,7 @@ def issuer(clock: Clock) -> Iterator[FakeIssuer]:
 
 @pytest.fixture
 def issuers(clock: Clock) -> Iterator[Issuers]:
-    known = Issuers(clock, patience=1)
+    known = Issuers(clock, patience=10)
     yield known
     known.close()
 

@@ -122,7 +122,8 @@ def running(app: App, *, schedules: bool = False) -> Iterator[Live]:
     token = admin_token(app.settings.server.data_dir)
     listener = socket.create_server(("127.0.0.1", 0))
     door = Door(app, token)
-    config = configure(Context(app, runner, door), timeout_graceful_shutdown=2)
+    # A connection that is closed while a test uses it again would be a fault of neither.
+    config = configure(Context(app, runner, door), timeout_keep_alive=300, timeout_graceful_shutdown=2)
     server = _Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     runner.start()
