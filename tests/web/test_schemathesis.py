@@ -35,6 +35,9 @@ from tests.support.distributions import wheel
 from tests.support.fake_cran import FakeCran
 from tests.support.server import Clock, Live, installed, running, sync
 
+# Hypothesis looks whether the numbers of `random` move while it makes a request, and takes the server's threads, which
+# run in this process, for its own strategies.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies")
 EXAMPLES = int(os.environ.get("EXAMPLES_PER_OPERATION", "4"))
 SAFE = ("GET", "HEAD", "OPTIONS")
 ANSWERS_ALL = frozenset(
