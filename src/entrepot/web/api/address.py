@@ -10,7 +10,7 @@ from entrepot.web.api.deps import AppDep
 from entrepot.web.origin import base_of
 
 
-def address(app: AppDep, request: Request) -> str:
+async def address(app: AppDep, request: Request) -> str:
     return base_of(request.scope, app.settings)
 
 

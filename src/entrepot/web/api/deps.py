@@ -1,4 +1,8 @@
-"""What every route needs: the application, who asks, and which page is wanted."""
+"""What every route needs: the application, who asks, and which page is wanted.
+
+These are coroutines, though they wait for nothing: FastAPI sends a plain function to a thread, which takes longer than
+all of it.
+"""
 
 from __future__ import annotations
 
@@ -18,20 +22,20 @@ LAST_PAGE = 10**9
 LARGEST_ID = 2**62
 
 
-def context(request: Request) -> Context:
+async def context(request: Request) -> Context:
     return cast(Context, request.app.state.context)
 
 
-def entrepot(found: Annotated[Context, Depends(context)]) -> App:
+async def entrepot(found: Annotated[Context, Depends(context)]) -> App:
     return found.app
 
 
-def caller(request: Request) -> Access:
+async def caller(request: Request) -> Access:
     """Who asks, as the guard before the routes found."""
     return cast(Access, request.state.access)
 
 
-def actor(access: Annotated[Access, Depends(caller)]) -> str:
+async def actor(access: Annotated[Access, Depends(caller)]) -> str:
     """What transactions call whoever asks."""
     return access.actor
 
@@ -39,17 +43,17 @@ def actor(access: Annotated[Access, Depends(caller)]) -> str:
 PageNumber = Annotated[int, Query(ge=1, le=LAST_PAGE)]
 
 
-def page(_limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100, _page: PageNumber = 1) -> Page:
+async def page(_limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100, _page: PageNumber = 1) -> Page:
     """The page of a long list: 100 rows, if nothing else is said."""
     return Page(_limit, _page)
 
 
-def short_page(_limit: Annotated[int | None, Query(ge=1, le=MOST_ROWS)] = None, _page: PageNumber = 1) -> Page:
+async def short_page(_limit: Annotated[int | None, Query(ge=1, le=MOST_ROWS)] = None, _page: PageNumber = 1) -> Page:
     """The page of a list that clients expect whole: all rows, if nothing else is said."""
     return Page(_limit or LAST_PAGE, _page)
 
 
-def ascending(_order: Annotated[Literal["asc", "desc"] | None, Query()] = None) -> bool | None:
+async def ascending(_order: Annotated[Literal["asc", "desc"] | None, Query()] = None) -> bool | None:
     """`_order` as a truth value; None if it isn't given."""
     return None if _order is None else _order == "asc"
 

@@ -22,7 +22,7 @@ from entrepot.web.context import Context
 Names = list[Annotated[str, Field(max_length=200)]]
 
 
-def _not_kept(response: Response) -> None:
+async def _not_kept(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
