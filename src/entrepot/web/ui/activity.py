@@ -32,7 +32,6 @@ async def of_repository(turn: Turn) -> Response:
     )
     return turn.page(
         "activity.html",
-        status=200 if refused is None else refused.status,
         repo=repo,
         snapshot="latest",
         active="activity",
@@ -49,7 +48,6 @@ async def of_source(turn: Turn) -> Response:
     )
     return turn.page(
         "source_activity.html",
-        status=200 if refused is None else refused.status,
         place="sources",
         source=source,
         active="activity",

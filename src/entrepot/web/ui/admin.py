@@ -68,7 +68,6 @@ async def show_audit(turn: Turn) -> Response:
     verified = await turn.api.get("audit", "verify") if turn.asked("verify") == "true" else None
     return turn.page(
         "admin_audit.html",
-        status=422 if refused is not None else 200,
         place="admin",
         active="audit",
         wish=wish,

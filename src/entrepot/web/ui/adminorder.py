@@ -100,7 +100,6 @@ async def _shown(
     needs_versions = wants_version or type_ is RepositoryType.BIOCONDUCTOR
     return turn.page(
         "admin_order.html",
-        status=error.status if error is not None else 200,
         place="admin",
         active="repositories",
         tab="sources",

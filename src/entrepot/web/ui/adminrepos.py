@@ -70,7 +70,6 @@ async def _listed(turn: Turn, *, refused: Refused | None = None, wish: dict[str,
     await admit(turn)
     return turn.page(
         "admin_repos.html",
-        status=refused.status if refused is not None else 200,
         place="admin",
         active="repositories",
         repos=await turn.api.get("repos", _sort="name"),
@@ -86,7 +85,6 @@ async def _settings(turn: Turn, *, refused: Refused | None = None, wish: dict[st
     repo = await turn.api.get("repos", turn.path["repo"])
     return turn.page(
         "admin_repo.html",
-        status=refused.status if refused is not None else 200,
         place="admin",
         active="repositories",
         repo=repo,

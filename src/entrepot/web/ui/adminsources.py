@@ -78,7 +78,6 @@ async def _listed(turn: Turn, *, refused: Refused | None = None, wish: dict[str,
     sources, repos = await asyncio.gather(turn.api.get("sources", _sort="name"), turn.api.get("repos", _sort="name"))
     return turn.page(
         "admin_sources.html",
-        status=refused.status if refused is not None else 200,
         place="admin",
         active="sources",
         sources=sources,
@@ -98,7 +97,6 @@ async def _shown(
     source, repos = await asyncio.gather(turn.api.get("sources", turn.path["source"]), turn.api.get("repos"))
     return turn.page(
         "admin_source.html",
-        status=refused.status if refused is not None else 200,
         place="admin",
         active="sources",
         source=source,

@@ -104,10 +104,8 @@ async def revoke(turn: Turn) -> Response:
 async def _form(turn: Turn, fields: Fields, refused: EntrepotError | None = None) -> Response:
     """The form, with what was sent."""
     repos, sources = await asyncio.gather(turn.api.get("repos", _sort="name"), turn.api.get("sources", _sort="name"))
-    status = 200 if refused is None else refused.status if isinstance(refused, Refused) else 422
     return turn.page(
         "admin_token_new.html",
-        status=status,
         place="admin",
         active="tokens",
         fields=fields,

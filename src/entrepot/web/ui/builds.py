@@ -105,7 +105,6 @@ async def _builder(turn: Turn, refused: Refused | None = None) -> Response:
     live = (await job_with_log(turn, builder["job"]))[1] if builder["job"] is not None else None
     return turn.page(
         "builder.html",
-        status=200 if refused is None else refused.status,
         place="builds",
         source=source,
         builder=builder,
@@ -159,7 +158,6 @@ async def _target(turn: Turn, refused: Refused | None = None) -> Response:
     live = (await job_with_log(turn, target["job"]))[1] if target["job"] is not None else None
     return turn.page(
         "target.html",
-        status=200 if refused is None else refused.status,
         place="builds",
         target=target,
         builds=builds.rows,

@@ -61,7 +61,6 @@ async def _page(
     written = {name: text for name, text in (given or {}).items() if len(text) <= LONGEST_SHOWN}
     return turn.page(
         "check.html",
-        status=refused.status if refused is not None else 200,
         repo=repo,
         snapshot=snapshot,
         active="check",

@@ -46,7 +46,6 @@ async def show(turn: Turn) -> Response:
     snapshot = turn.asked("snapshot", "latest")
     return turn.page(
         "compare.html",
-        status=refused.status if refused is not None else 200,
         repo=repo,
         snapshot=end if found is not None else snapshot,
         active="compare",

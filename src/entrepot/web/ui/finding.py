@@ -45,7 +45,7 @@ async def hits(turn: Turn, repo: str, **query: Value) -> Hits:
     return Hits(rows, total, answer.headers.get("x-search-limited") == "true")
 
 
-def answered(turn: Turn, template: str, part: str, status: int, values: Mapping[str, object]) -> Response:
+def answered(turn: Turn, template: str, part: str, status: int, values: Mapping[str, Any]) -> Response:
     """The page, or the part of it that is asked for."""
     if PART in turn.request.headers:
         return turn.fragment(part, **values)

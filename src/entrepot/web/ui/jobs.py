@@ -44,7 +44,6 @@ async def show_all(turn: Turn) -> Response:
         refused = error
     return turn.page(
         "jobs.html",
-        status=200 if refused is None else refused.status,
         place="jobs",
         wish=wish,
         kinds=KINDS,
@@ -88,7 +87,6 @@ async def _shown(turn: Turn, refused: Refused | None = None) -> Response:
     access = turn.visit.access
     return turn.page(
         "job.html",
-        status=200 if refused is None else refused.status,
         place="jobs",
         job=job,
         live=live,

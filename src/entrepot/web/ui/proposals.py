@@ -74,7 +74,6 @@ async def _shown(turn: Turn, *, refused: Refused | None = None, comment: str = "
     )
     return turn.page(
         "proposal.html",
-        status=refused.status if refused is not None else 200,
         place="sources",
         active="proposals",
         source=source,

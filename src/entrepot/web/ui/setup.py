@@ -35,7 +35,6 @@ async def show(turn: Turn) -> Response:
     )
     return turn.page(
         "setup.html",
-        status=refused.status if refused is not None else 200,
         repo=repo,
         snapshot=snapshot,
         active="setup",

@@ -62,7 +62,6 @@ async def shown(turn: Turn, refused: Refused | None = None) -> Response:
     )
     return turn.page(
         "source.html",
-        status=200 if refused is None else refused.status,
         place="sources",
         source=source,
         active="overview",

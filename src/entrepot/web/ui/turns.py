@@ -39,8 +39,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from entrepot.core.errors import EntrepotError
 from entrepot.web.context import Context
-from entrepot.web.ui.asking import Api
+from entrepot.web.ui.asking import Api, Refused
 from entrepot.web.ui.forms import LARGEST, Fields, read_form
 from entrepot.web.ui.paths import UI, Value, link
 from entrepot.web.ui.rendering import fragment, moved, page
@@ -123,9 +124,14 @@ class Turn:
         }
         return str(self.request.scope["path"]) + link(**kept, **names).removeprefix(UI)
 
-    def page(self, template: str, *, status: int = 200, **values: object) -> Response:
-        """A page for whoever asks."""
-        return page(template, self.visit, status=status, turn=self, now=self.now, **values)
+    def page(
+        self, template: str, *, status: int = 200, refused: EntrepotError | None = None, **values: object
+    ) -> Response:
+        """A page for whoever asks; one that tells why something was `refused` has the status of that, 422 where it was
+        not the API that refused it."""
+        if refused is not None:
+            status = refused.status if isinstance(refused, Refused) else 422
+        return page(template, self.visit, status=status, turn=self, now=self.now, refused=refused, **values)
 
     def fragment(self, template: str, **values: object) -> Response:
         """A part of a page, for a script that puts it into one."""
